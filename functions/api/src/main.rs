@@ -1,0 +1,3 @@
+//! Wires the clients of `api` and runs it on Lambda.
+
+fn main() {}

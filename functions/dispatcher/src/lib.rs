@@ -1,0 +1,1 @@
+//! Delivers signed POSTs and records every attempt.

@@ -1,0 +1,3 @@
+//! Wires the clients of `dispatcher` and runs it on Lambda.
+
+fn main() {}

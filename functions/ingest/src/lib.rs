@@ -1,0 +1,1 @@
+//! Takes events from the platform, stores them and queues their deliveries.

@@ -1,0 +1,3 @@
+//! Wires the clients of `ingest` and runs it on Lambda.
+
+fn main() {}

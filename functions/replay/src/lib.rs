@@ -1,0 +1,1 @@
+//! Delivers stored events again, as a job with progress.

@@ -1,0 +1,1 @@
+//! Redial on one machine, and the redial command.

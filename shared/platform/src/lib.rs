@@ -1,0 +1,1 @@
+//! DynamoDB store, SQS queues, keys, configuration, telemetry: what Redial remembers with.

@@ -1,0 +1,1 @@
+//! Cross-function tests: the whole path against the embedded services.
