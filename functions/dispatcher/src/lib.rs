@@ -1,1 +1,82 @@
-//! Delivers signed POSTs and records every attempt.
+//! Delivers: a batch of messages, each POSTed at once, each attempt recorded with its reason, each failure left to the
+//! queue as its clock. Never sends to a queue and never invokes (Lambda's loop detection would cut the chain): what must
+//! wait outside the queue is written as `held` with `due_at`, and the sweeper sends it.
+//!
+//! The order of reading: [`Dispatcher::handle`], `deliver` (what happens to one message), `redial_domain::delivery::decide`
+//! (the decision), `conclude` (what is written down).
+
+mod conclude;
+mod contents;
+mod deliver;
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use redial_domain::retry::RetryPolicy;
+use redial_egress::Egress;
+use redial_platform::cache::ConfigCache;
+use redial_platform::queue::Queues;
+use redial_platform::{Clock, Random, Store, batch};
+
+use crate::contents::Contents;
+
+/// Delivers messages. Cheap to share; made once for an execution environment.
+#[derive(Clone)]
+pub struct Dispatcher {
+    store: Store,
+    queues: Queues,
+    cache: ConfigCache,
+    egress: Arc<Egress>,
+    clock: Clock,
+    random: Random,
+    api_origin: String,
+    default_retry: RetryPolicy,
+}
+
+/// What a [`Dispatcher`] is made of.
+pub struct Parts {
+    /// The tables.
+    pub store: Store,
+    /// The queues.
+    pub queues: Queues,
+    /// The way out to customers.
+    pub egress: Arc<Egress>,
+    /// The clock.
+    pub clock: Clock,
+    /// Jitter.
+    pub random: Random,
+    /// Origin of the management API, without a trailing slash.
+    pub api_origin: String,
+    /// The policy of endpoints that have none of their own.
+    pub default_retry: RetryPolicy,
+}
+
+impl Dispatcher {
+    /// Delivers with these clients.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
+        Self {
+            store: parts.store,
+            queues: parts.queues,
+            cache,
+            egress: parts.egress,
+            clock: parts.clock,
+            random: parts.random,
+            api_origin: parts.api_origin,
+            default_retry: parts.default_retry,
+        }
+    }
+
+    /// Delivers a batch and answers which messages are to come again.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let received = event.records.len();
+        let contents = Contents::default();
+        let response = batch::each(event, &self.queues, &self.clock, |record| {
+            self.deliver(record, &contents)
+        })
+        .await;
+        tracing::info!(received, again = response.batch_item_failures.len(), "dispatcher.batch");
+        response
+    }
+}

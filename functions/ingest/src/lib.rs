@@ -1,1 +1,8 @@
-//! Takes events from the platform, stores them and queues their deliveries.
+//! Takes events from the platform: stores each with one conditional put, queues its deliveries, answers. A 202 is a
+//! promise: what is answered is stored, and what is stored is delivered, by the sweeper if a crash comes between.
+
+mod accept;
+mod route;
+
+pub use accept::{Accepted, Answer, Ingest};
+pub use route::{openapi, router};

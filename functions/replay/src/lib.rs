@@ -1,1 +1,9 @@
-//! Delivers stored events again, as a job with progress.
+//! Delivers stored events again: one event, one delivery, or an endpoint's deliveries in a stretch of time. Each is a new
+//! delivery with attempts from 1 and the same `webhook-id`; held deliveries are released instead, as they were never made.
+//! A job saves its progress page by page; one that stops is continued by the sweeper.
+
+mod ask;
+mod work;
+
+pub use ask::{AskError, Asker};
+pub use work::Replay;

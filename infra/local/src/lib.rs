@@ -1,1 +1,6 @@
 //! Redial on one machine, and the redial command.
+
+pub mod cli;
+pub mod connector;
+pub mod dynamodb;
+pub mod serve;

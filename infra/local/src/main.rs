@@ -1,3 +1,14 @@
-//! The `redial` command.
+//! The `redial` command: parses its arguments, runs one subcommand, exits. Decides nothing itself.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use redial_local::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::run(cli)),
+        Err(error) => cli::cannot_start(&error),
+    }
+}

@@ -4,9 +4,24 @@
 //! Everything that decides what happens to an event or a delivery lives here, and nothing else does.
 
 pub mod address;
+pub mod catalogue;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod event_type;
+pub mod filter;
 pub mod header;
+pub mod id;
+pub mod invalid;
+pub mod json;
 pub mod outcome;
+pub mod profile;
+pub mod retry;
+pub mod signature;
 pub mod timestamp;
 pub mod url;
 
+pub use event_type::EventTypeName;
+pub use id::{AgentId, DeliveryId, EndpointId, EventId, ReplayId, TenantId};
+pub use invalid::Invalid;
 pub use timestamp::Timestamp;

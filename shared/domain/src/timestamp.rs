@@ -62,7 +62,11 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         let ms = i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).map_err(|_| InvalidTimestamp)?;
-        if (0..=MAX_MS).contains(&ms) { Ok(Self(ms)) } else { Err(InvalidTimestamp) }
+        if (0..=MAX_MS).contains(&ms) {
+            Ok(Self(ms))
+        } else {
+            Err(InvalidTimestamp)
+        }
     }
 }
 
@@ -119,7 +123,14 @@ mod tests {
 
     #[test]
     fn refuses_impossible_dates() {
-        for text in ["", "2026-13-45", "2026-02-30T00:00:00Z", "yesterday", "-1", "1969-12-31T23:59:59Z"] {
+        for text in [
+            "",
+            "2026-13-45",
+            "2026-02-30T00:00:00Z",
+            "yesterday",
+            "-1",
+            "1969-12-31T23:59:59Z",
+        ] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTimestamp), "{text}");
         }
     }

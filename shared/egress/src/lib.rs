@@ -1,1 +1,20 @@
 //! The only crate that opens a socket to a customer.
+//!
+//! One request in, one [`Exchange`] out. It must never follow a redirect, use a proxy, connect to an address that
+//! was not vetted, read a body without bound, or wait past the deadline; and it decides nothing about retries of a
+//! delivery: what an outcome means is `redial_domain`'s business.
+
+mod client;
+mod failure;
+mod freeze;
+mod post;
+mod progress;
+mod resolver;
+mod settings;
+mod stopwatch;
+
+pub use client::{CONNECT_TIMEOUT, EgressError, MAX_RESPONSE_HEADERS, POOL_IDLE_TIMEOUT};
+pub use post::{Egress, Exchange, OurFault, Post};
+pub use resolver::{DNS_TIMEOUT, MAX_DNS_ANSWERS};
+pub use resolver::{Lookup, LookupError, Resolver, SystemResolver, VettingError, vet};
+pub use settings::{EgressSettings, WallClock};

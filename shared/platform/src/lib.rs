@@ -1,1 +1,23 @@
-//! DynamoDB store, SQS queues, keys, configuration, telemetry: what Redial remembers with.
+//! What Redial remembers with: DynamoDB store, SQS queues, keys and items, configuration, telemetry, the SQS batch loop,
+//! and the one place where an error becomes an HTTP answer. Remembers and connects; decides nothing about a delivery.
+
+pub mod auth;
+pub mod aws;
+pub mod batch;
+pub mod blob;
+pub mod cache;
+pub mod clock;
+pub mod item;
+pub mod keys;
+pub mod message;
+pub mod problem;
+pub mod queue;
+pub mod random;
+pub mod seal;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use random::Random;
+pub use store::Store;

@@ -1,0 +1,254 @@
+//! What happens to one message: is it still to be delivered, to whom, with what, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redial_domain::Timestamp;
+use redial_domain::delivery::{DeadReason, DeliveryState};
+use redial_domain::endpoint::{Endpoint, EndpointState};
+use redial_domain::event::Content;
+use redial_domain::outcome::{FailureCode, Outcome};
+use redial_domain::signature;
+use redial_egress::{Exchange, OurFault, Post};
+use redial_platform::batch::{Record, Verdict};
+use redial_platform::message::DeliveryMessage;
+use redial_platform::store::StoreError;
+use redial_platform::store::config::{StoredEndpoint, TenantConfig};
+use redial_platform::store::deliveries::DeliveryRecord;
+
+use crate::Dispatcher;
+use crate::contents::Contents;
+
+/// A message that comes more than this before its time is sent back to wait, in milliseconds.
+const EARLY_MS: i64 = 1_000;
+/// Wait after a fault of our own, in milliseconds: no attempt is counted.
+const OUR_FAULT_WAIT_MS: i64 = 5_000;
+/// Wait of a message that cannot be read, in milliseconds: it burns its receives and comes to the dead-letter queue.
+const UNREADABLE_WAIT_MS: i64 = 1_000;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// Why a message could not be worked on: our side, never an attempt of the customer's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The way out.
+    #[error(transparent)]
+    Egress(#[from] OurFault),
+    /// The body.
+    #[error("the body could not be written: {0}")]
+    Body(#[from] serde_json::Error),
+}
+
+/// A delivery that is to be attempted now.
+pub(crate) struct Job {
+    pub(crate) message: DeliveryMessage,
+    pub(crate) record: DeliveryRecord,
+    pub(crate) stored: Arc<StoredEndpoint>,
+    pub(crate) content: Arc<Content>,
+}
+
+impl Job {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.stored.endpoint
+    }
+}
+
+/// What a look at record, endpoint and event says.
+enum Look {
+    /// Nothing to do, now or ever, or it is written down already.
+    Settled(Verdict),
+    /// To be attempted.
+    Attempt(Box<Job>),
+}
+
+impl Dispatcher {
+    pub(crate) async fn deliver(&self, record: Record, contents: &Contents) -> Verdict {
+        let message: DeliveryMessage = match serde_json::from_str(&record.body) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(%error, message_id = record.message_id, "dispatcher.message_unreadable");
+                return Verdict::AgainAt(self.clock.now().plus_millis(UNREADABLE_WAIT_MS));
+            }
+        };
+        let delivery = message.delivery();
+        let worked = async {
+            match self.look(&record, message, contents).await? {
+                Look::Settled(verdict) => Ok(verdict),
+                Look::Attempt(job) => self.attempt(*job, contents).await,
+            }
+        };
+        worked.await.unwrap_or_else(|fault: Fault| {
+            tracing::error!(%fault, %delivery, "dispatcher.our_fault");
+            Verdict::AgainAt(self.clock.now().plus_millis(OUR_FAULT_WAIT_MS))
+        })
+    }
+
+    /// Reads what must be read: nothing but the cached endpoint for a message that comes for the first time.
+    async fn look(&self, received: &Record, message: DeliveryMessage, contents: &Contents) -> Result<Look, Fault> {
+        let now = self.clock.now();
+        let may_be_known = message.check || received.receive_count > 1 || !self.is_first_queue(received);
+        let known = if may_be_known {
+            self.store
+                .delivery(
+                    &message.tenant,
+                    &message.delivery(),
+                    message.accepted_at(),
+                    message.shards,
+                )
+                .await?
+        } else {
+            None
+        };
+        if let Some(verdict) = known.as_ref().and_then(|known| settled(known, now)) {
+            return Ok(Look::Settled(verdict));
+        }
+        let Some(content) = contents.of(&message, &self.store, now).await? else {
+            return self.event_missing(known).await.map(Look::Settled);
+        };
+        let config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
+        let record = known.unwrap_or_else(|| {
+            let expires_at = expires_at(config.as_deref(), &message);
+            DeliveryRecord::new(&message, content.event_type.clone(), DeliveryState::Queued, expires_at)
+        });
+        let stored = config
+            .as_ref()
+            .and_then(|config| config.endpoint(&message.endpoint))
+            .cloned();
+        let Some(stored) = stored else {
+            return self
+                .set_aside(record, DeliveryState::Canceled, "endpoint_deleted")
+                .await
+                .map(Look::Settled);
+        };
+        let on_hold = match stored.endpoint.state {
+            EndpointState::Active => None,
+            EndpointState::Inactive => Some("endpoint_inactive"),
+            EndpointState::Paused => Some("endpoint_paused"),
+            EndpointState::Disabled => Some("endpoint_disabled"),
+        };
+        if let Some(reason) = on_hold {
+            return self
+                .set_aside(record, DeliveryState::Held, reason)
+                .await
+                .map(Look::Settled);
+        }
+        Ok(Look::Attempt(Box::new(Job {
+            message,
+            record,
+            stored,
+            content,
+        })))
+    }
+
+    /// True if the record comes from the delivery queue, where a first attempt needs no look at the table.
+    fn is_first_queue(&self, received: &Record) -> bool {
+        self.queues.is_delivery(&received.queue_arn)
+    }
+
+    async fn event_missing(&self, known: Option<DeliveryRecord>) -> Result<Verdict, Fault> {
+        let Some(mut record) = known else {
+            // Neither event nor record: the retention has passed over both.
+            tracing::warn!("dispatcher.event_missing");
+            return Ok(Verdict::Done);
+        };
+        record.next_at = None;
+        record.due_at = None;
+        record.reason = Some(DeadReason::EventMissing.as_str().to_owned());
+        record.state = DeliveryState::Dead;
+        self.store.record_state(&record).await?;
+        Ok(Verdict::Done)
+    }
+
+    /// Writes down a state that no attempt led to, and lets the message go.
+    async fn set_aside(
+        &self,
+        mut record: DeliveryRecord,
+        state: DeliveryState,
+        reason: &str,
+    ) -> Result<Verdict, Fault> {
+        record.state = state;
+        record.reason = Some(reason.to_owned());
+        record.next_at = None;
+        record.due_at = None;
+        self.store.record_state(&record).await?;
+        tracing::info!(delivery = %record.id, state = state.as_str(), reason, "dispatcher.set_aside");
+        Ok(Verdict::Done)
+    }
+
+    async fn attempt(&self, job: Job, contents: &Contents) -> Result<Verdict, Fault> {
+        let exchange = self.post(&job, contents).await?;
+        self.conclude(job, exchange).await
+    }
+
+    /// One signed POST. The body is the same bytes at every attempt; timestamp and signature are of now.
+    async fn post(&self, job: &Job, contents: &Contents) -> Result<Exchange, Fault> {
+        let Job {
+            message,
+            stored,
+            content,
+            ..
+        } = job;
+        let settings = &stored.endpoint.settings;
+        let Ok(url) = self.egress.admit(&settings.url) else {
+            // A rule is younger than the endpoint.
+            let outcome = Outcome::Failed(FailureCode::Blocked);
+            return Ok(Exchange {
+                outcome,
+                duration_ms: 0,
+            });
+        };
+        let profile = settings.profile;
+        let body = contents.body(message, content, profile, &self.api_origin).await?;
+        let now = self.clock.now();
+        let id = message.event.as_str();
+        let secrets = stored.credentials.signing(now);
+        let mut headers: Vec<(String, String)> = [
+            ("content-type", "application/json".to_owned()),
+            ("user-agent", profile.user_agent().to_owned()),
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", now.as_secs().to_string()),
+            (
+                "webhook-signature",
+                signature::header(&secrets, id, now.as_secs(), &body),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        if let Some(traceparent) = &message.traceparent {
+            headers.push(("traceparent".to_owned(), traceparent.clone()));
+        }
+        let timeout = Duration::from_millis(settings.timeout_ms.into());
+        Ok(self
+            .egress
+            .post(Post {
+                url: &url,
+                headers,
+                body,
+                timeout,
+            })
+            .await?)
+    }
+}
+
+/// What a record says of a message that comes again: nothing to do, or not yet.
+pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict> {
+    match (known.state, known.next_at) {
+        (DeliveryState::Succeeded | DeliveryState::Dead | DeliveryState::Canceled | DeliveryState::Held, _) => {
+            Some(Verdict::Done)
+        }
+        (DeliveryState::Retrying, Some(next_at)) if next_at.millis_since(now) > EARLY_MS => {
+            Some(Verdict::AgainAt(next_at))
+        }
+        _ => None,
+    }
+}
+
+fn expires_at(config: Option<&TenantConfig>, message: &DeliveryMessage) -> Timestamp {
+    let days = config.map_or(redial_platform::store::config::DEFAULT_RETENTION_DAYS, |c| {
+        c.tenant.retention_days
+    });
+    message.accepted_at().plus_millis(i64::from(days) * DAY_MS)
+}

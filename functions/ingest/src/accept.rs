@@ -1,0 +1,333 @@
+//! From a request body to stored events and queued deliveries. DESIGN section 3; the order of writes is in docs/DATA.md.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::StatusCode;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use redial_domain::delivery::DeliveryState;
+use redial_domain::event::{Posted, PostedEvent};
+use redial_domain::{EventId, TenantId, Timestamp, catalogue};
+use redial_platform::message::DeliveryMessage;
+use redial_platform::problem::Problem;
+use redial_platform::queue::Queues;
+use redial_platform::store::config::TenantConfig;
+use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::events::{PutEvent, StoredEvent};
+use redial_platform::store::{Store, StoreError};
+use redial_platform::{Clock, Random, blob, cache::ConfigCache, keys};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Events of one request that are written at once.
+const CONCURRENT_PUTS: usize = 32;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * keys::HOUR_MS;
+
+/// Accepts events. Cheap to share; made once for an execution environment.
+#[derive(Debug)]
+pub struct Ingest {
+    store: Store,
+    queues: Queues,
+    cache: ConfigCache,
+    clock: Clock,
+    random: Random,
+    /// Tenants noted as active in the hour of `.0`.
+    active: Mutex<(Timestamp, HashSet<TenantId>)>,
+}
+
+/// The answer to one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answer {
+    /// It is stored and will be delivered.
+    Accepted {
+        /// Its id: the platform's own, or one that Redial minted.
+        #[schema(example = "evt_01JD3ZK8Q000ABCDEFGHJKMNPQ")]
+        id: String,
+        /// How many endpoints it matched.
+        deliveries: usize,
+    },
+    /// It is not stored.
+    Refused {
+        /// The platform's own id, if it gave a readable one.
+        id: Option<String>,
+        /// Why.
+        error: Problem,
+    },
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// To a single event.
+    Single(Answer),
+    /// To a batch, in order.
+    Batch(Vec<Answer>),
+}
+
+/// An event on its way into the store, with the configuration it was matched by.
+struct Incoming {
+    event: StoredEvent,
+    config: Arc<TenantConfig>,
+}
+
+impl Ingest {
+    /// Accepts with these clients.
+    #[must_use]
+    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random) -> Self {
+        let cache = ConfigCache::new(store.clone(), clock.clone(), random.clone());
+        Self {
+            store,
+            queues,
+            cache,
+            clock,
+            random,
+            active: Mutex::default(),
+        }
+    }
+
+    /// Accepts a request body: an event, an array of events or `{"events": [..]}`.
+    ///
+    /// # Errors
+    /// A [`Problem`] for a body that is no batch of events at all, or if nothing could be stored. What is wrong with one
+    /// event is in its [`Answer`].
+    pub async fn accept(&self, body: &[u8], traceparent: Option<&str>) -> Result<Accepted, Problem> {
+        match Posted::parse(body)? {
+            Posted::Single(text) => {
+                let mut answers = self.accept_all(&[text], traceparent).await?;
+                Ok(Accepted::Single(answers.pop().ok_or_else(Problem::internal)?))
+            }
+            Posted::Batch(texts) => Ok(Accepted::Batch(self.accept_all(&texts, traceparent).await?)),
+        }
+    }
+
+    async fn accept_all(&self, texts: &[&str], traceparent: Option<&str>) -> Result<Vec<Answer>, Problem> {
+        let posted: Vec<Result<PostedEvent, Problem>> = texts
+            .iter()
+            .map(|text| PostedEvent::parse(text).map_err(Problem::from))
+            .collect();
+        let configs = self.configs(posted.iter().flatten()).await?;
+        let now = self.clock.now();
+        let incoming: Vec<Result<Incoming, Answer>> = posted
+            .into_iter()
+            .zip(texts)
+            .map(|(posted, text)| {
+                let posted = posted.map_err(|error| Answer::Refused { id: id_of(text), error })?;
+                let id = posted.id.clone();
+                self.receive(posted, &configs, now)
+                    .map_err(|error| refused(id.as_ref(), error))
+            })
+            .collect();
+        self.note_active(incoming.iter().flatten().map(|i| i.event.tenant.clone()).collect(), now)
+            .await?;
+        self.store.put_time_rows(&own_ids(&incoming)).await?;
+        let stored = incoming.into_iter().map(|incoming| async {
+            match incoming {
+                Ok(incoming) => self.put(incoming, traceparent).await,
+                Err(answer) => Ok((answer, Vec::new())),
+            }
+        });
+        let stored: Vec<(Answer, Vec<DeliveryMessage>)> = futures_util::stream::iter(stored)
+            .buffered(CONCURRENT_PUTS)
+            .try_collect()
+            .await?;
+        let (answers, messages): (Vec<Answer>, Vec<Vec<DeliveryMessage>>) = stored.into_iter().unzip();
+        let messages: Vec<DeliveryMessage> = messages.into_iter().flatten().collect();
+        if let Err(error) = self.queues.send_deliveries(&messages).await {
+            // The events are stored: the promise holds, the sweeper will send what is missing.
+            tracing::error!(%error, messages = messages.len(), "ingest.send_failed");
+        }
+        Ok(answers)
+    }
+
+    async fn configs(
+        &self,
+        posted: impl Iterator<Item = &PostedEvent>,
+    ) -> Result<HashMap<TenantId, Arc<TenantConfig>>, StoreError> {
+        let tenants: HashSet<&TenantId> = posted.map(|event| &event.tenant).collect();
+        let read = tenants.into_iter().map(|tenant| async move {
+            Ok::<_, StoreError>(self.cache.current(tenant).await?.map(|config| (tenant.clone(), config)))
+        });
+        Ok(try_join_all(read).await?.into_iter().flatten().collect())
+    }
+
+    /// Matches an event and makes what will be stored of it.
+    fn receive(
+        &self,
+        posted: PostedEvent,
+        configs: &HashMap<TenantId, Arc<TenantConfig>>,
+        now: Timestamp,
+    ) -> Result<Incoming, Problem> {
+        let unprocessable =
+            |code, detail: String, field| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(field));
+        let Some(config) = configs.get(&posted.tenant) else {
+            return unprocessable(
+                "tenant_unknown",
+                format!("there is no tenant {}", posted.tenant),
+                "tenant",
+            );
+        };
+        let content = posted.content;
+        if !config.tenant.allow_unknown_types && catalogue::find(content.event_type.as_str()).is_none() {
+            let detail = format!(
+                "{} is not in the catalogue: GET /v1/event-types lists what is",
+                content.event_type
+            );
+            return unprocessable("event_type_unknown", detail, "type");
+        }
+        let shards = config.tenant.shards;
+        let call_id = content.call_id().map(str::to_owned);
+        let own_id = posted.id.is_some();
+        let id = posted.id.unwrap_or_else(|| {
+            let random = self.random.number();
+            let shard = keys::event_shard(call_id.as_deref(), &random.to_string(), shards);
+            EventId::mint(now, shard, random)
+        });
+        let matching = config.endpoints.iter().map(|stored| &stored.endpoint);
+        let matching = matching.filter(|endpoint| endpoint.matches(&content.event_type, content.agent.as_ref()));
+        let packed = blob::from_content(&content).map_err(StoreError::from)?;
+        let event = StoredEvent {
+            tenant: posted.tenant,
+            id,
+            own_id,
+            accepted_at: now,
+            shards,
+            digest: StoredEvent::digest_of(&content),
+            matched: matching.map(|endpoint| endpoint.id.clone()).collect(),
+            event_type: content.event_type,
+            agent: content.agent,
+            call_id,
+            packed,
+            expires_at: now.plus_millis(i64::from(config.tenant.retention_days) * DAY_MS),
+        };
+        Ok(Incoming {
+            event,
+            config: Arc::clone(config),
+        })
+    }
+
+    /// Notes the tenants as active before anything of theirs is stored: the sweeper looks at active tenants only.
+    async fn note_active(&self, tenants: HashSet<TenantId>, now: Timestamp) -> Result<(), StoreError> {
+        let hour = keys::hour_of(now);
+        let fresh: HashSet<TenantId> = {
+            let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+            if active.0 != hour {
+                *active = (hour, HashSet::new());
+            }
+            tenants
+                .into_iter()
+                .filter(|tenant| !active.1.contains(tenant))
+                .collect()
+        };
+        try_join_all(fresh.iter().map(|tenant| self.store.mark_active(tenant, now))).await?;
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if active.0 == hour {
+            active.1.extend(fresh);
+        }
+        Ok(())
+    }
+
+    /// Stores one event and says what is to be sent. A repeat gets the stored answer and sends nothing.
+    async fn put(
+        &self,
+        incoming: Incoming,
+        traceparent: Option<&str>,
+    ) -> Result<(Answer, Vec<DeliveryMessage>), StoreError> {
+        let Incoming { event, config } = incoming;
+        let first = match self.store.put_event(&event).await? {
+            PutEvent::Stored => {
+                let messages = self.route(&event, &config, traceparent).await?;
+                return Ok((accepted(&event), messages));
+            }
+            PutEvent::Exists(first) => first,
+        };
+        if event.own_id && first.accepted_at != event.accepted_at {
+            self.store.delete_time_row(&event).await?;
+        }
+        if first.digest == event.digest {
+            return Ok((accepted(&first), Vec::new()));
+        }
+        let problem = Problem::new(
+            StatusCode::CONFLICT,
+            "id_reused",
+            "another event was accepted under this id",
+        )
+        .at("id");
+        Ok((refused(Some(&event.id), problem), Vec::new()))
+    }
+
+    /// Messages for the endpoints that take deliveries now; records for those on hold.
+    async fn route(
+        &self,
+        event: &StoredEvent,
+        config: &TenantConfig,
+        traceparent: Option<&str>,
+    ) -> Result<Vec<DeliveryMessage>, StoreError> {
+        let riding = blob::to_riding(&event.packed);
+        let mut messages = Vec::new();
+        for endpoint in event
+            .matched
+            .iter()
+            .filter_map(|id| config.endpoint(id))
+            .map(|stored| &stored.endpoint)
+        {
+            let message = DeliveryMessage {
+                tenant: event.tenant.clone(),
+                event: event.id.clone(),
+                accepted_at_ms: event.accepted_at.as_millis(),
+                shards: event.shards,
+                endpoint: endpoint.id.clone(),
+                endpoint_version: endpoint.version,
+                replay: None,
+                check: false,
+                content: riding.clone(),
+                traceparent: traceparent.map(str::to_owned),
+            };
+            if endpoint.state.is_on_hold() {
+                let held = DeliveryState::Held;
+                let mut record = DeliveryRecord::new(&message, event.event_type.clone(), held, event.expires_at);
+                record.reason = Some(format!("endpoint_{}", endpoint.state.as_str()));
+                self.store.record_state(&record).await?;
+            } else {
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+}
+
+/// The events that need a time row, each key once: a batch may name one id twice.
+fn own_ids(incoming: &[Result<Incoming, Answer>]) -> Vec<&StoredEvent> {
+    let mut seen = HashSet::new();
+    let own = incoming
+        .iter()
+        .flatten()
+        .map(|incoming| &incoming.event)
+        .filter(|event| event.own_id);
+    own.filter(|event| seen.insert((&event.tenant, &event.id))).collect()
+}
+
+fn accepted(event: &StoredEvent) -> Answer {
+    Answer::Accepted {
+        id: event.id.to_string(),
+        deliveries: event.matched.len(),
+    }
+}
+
+fn refused(id: Option<&EventId>, error: Problem) -> Answer {
+    Answer::Refused {
+        id: id.map(EventId::to_string),
+        error,
+    }
+}
+
+/// The id of an event that could not be read otherwise, so that the platform can tell which one was refused.
+fn id_of(text: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        id: Option<EventId>,
+    }
+    serde_json::from_str::<Id>(text).ok()?.id.map(|id| id.to_string())
+}

@@ -1,0 +1,139 @@
+//! Asking for a replay: what is asked for must exist, is counted, and becomes a job.
+
+use std::sync::Arc;
+
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{Invalid, ReplayId, TenantId};
+use redial_platform::message::ReplayMessage;
+use redial_platform::queue::{QueueError, Queues};
+use redial_platform::store::config::TenantConfig;
+use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
+use redial_platform::store::{Store, StoreError};
+use redial_platform::{Clock, Random};
+
+/// Most deliveries of one replay. DESIGN section 9.
+pub(crate) const MAX_REPLAY: u64 = 10_000_000;
+/// How long a new job waits for its worker before the sweeper has it continued, in milliseconds.
+const START_LEASE_MS: i64 = 120_000;
+/// Days for which a job can be looked at.
+const JOB_DAYS: i64 = 30;
+
+/// A replay cannot be asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no such event, delivery or endpoint.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// What is asked for makes no sense.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Asks for replays. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// The tables.
+    pub store: Store,
+    /// The queues.
+    pub queues: Queues,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids.
+    pub random: Random,
+}
+
+impl Asker {
+    /// Makes a job of `spec` and has it begun.
+    ///
+    /// # Errors
+    /// [`AskError`] says what is missing or wrong; then nothing was made.
+    pub async fn ask(&self, config: &Arc<TenantConfig>, mut spec: ReplaySpec) -> Result<ReplayJob, AskError> {
+        let now = self.clock.now();
+        let tenant = &config.tenant.id;
+        if let ReplaySpec::Range { until, .. } = &mut spec {
+            // What the replay itself makes must not come into its own range.
+            *until = (*until).min(now);
+        }
+        let total = self.count(tenant, config, &spec).await?;
+        if total > MAX_REPLAY {
+            return Err(Invalid::new("replay_too_large", "since", "more than 10 million deliveries").into());
+        }
+        let job = ReplayJob {
+            tenant: tenant.clone(),
+            id: ReplayId::mint(now, self.random.number()),
+            spec,
+            state: JobState::Pending,
+            total,
+            done: 0,
+            failed: 0,
+            after: None,
+            error: None,
+            asked_at: now,
+            updated_at: now,
+            lease_until: now.plus_millis(START_LEASE_MS),
+            expires_at: now.plus_millis(JOB_DAYS * 86_400_000),
+        };
+        self.store.put_job(&job).await?;
+        // The job is in the list of what is due: if this fails, the sweeper begins it.
+        self.queues
+            .send_replay(&ReplayMessage {
+                tenant: tenant.clone(),
+                replay: job.id.clone(),
+            })
+            .await?;
+        Ok(job)
+    }
+
+    async fn count(&self, tenant: &TenantId, config: &TenantConfig, spec: &ReplaySpec) -> Result<u64, AskError> {
+        let now = self.clock.now();
+        match spec {
+            ReplaySpec::Event(id) => {
+                let event = self
+                    .store
+                    .event(tenant, id, now)
+                    .await?
+                    .ok_or(AskError::Missing("event"))?;
+                Ok(event.matched.len() as u64)
+            }
+            ReplaySpec::Delivery(id) => {
+                let event = self
+                    .store
+                    .event(tenant, &id.event, now)
+                    .await?
+                    .ok_or(AskError::Missing("delivery"))?;
+                if event.matched.contains(&id.endpoint) {
+                    Ok(1)
+                } else {
+                    Err(AskError::Missing("delivery"))
+                }
+            }
+            ReplaySpec::Range {
+                endpoint,
+                since,
+                until,
+                state,
+            } => {
+                if config.endpoint(endpoint).is_none() {
+                    return Err(AskError::Missing("endpoint"));
+                }
+                if since >= until {
+                    return Err(Invalid::new("range_invalid", "until", "must be after since").into());
+                }
+                if matches!(state, Some(DeliveryState::Queued | DeliveryState::Retrying)) {
+                    let detail = "these are still being delivered; replay held, succeeded, dead or canceled ones";
+                    return Err(Invalid::new("state_invalid", "state", detail).into());
+                }
+                Ok(self
+                    .store
+                    .count_replayable(tenant, config.tenant.shards, spec, now)
+                    .await?)
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Working on a job: page by page, each page noted before it is sent and its progress saved after, so that a crash repeats
+//! at most one page, under the same delivery ids.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{DeliveryId, Timestamp};
+use redial_platform::batch::{self, Record, Verdict};
+use redial_platform::cache::ConfigCache;
+use redial_platform::message::{DeliveryMessage, ReplayMessage};
+use redial_platform::queue::{QueueError, Queues};
+use redial_platform::store::config::TenantConfig;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::lists::{After, Page};
+use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
+use redial_platform::store::{Store, StoreError};
+use redial_platform::{Clock, Random};
+
+/// Deliveries of one page.
+const PAGE: usize = 100;
+/// How long whoever works on a job is left alone after its last page, in milliseconds.
+const LEASE_MS: i64 = 60_000;
+/// How long one invocation works on a job, in milliseconds; the sweeper has the rest continued.
+const BUDGET_MS: i64 = 240_000;
+/// Wait after a fault, in milliseconds.
+const FAULT_WAIT_MS: i64 = 10_000;
+/// How long a released delivery may be under way before the sweeper sends it again, in milliseconds.
+const RELEASE_LEASE_MS: i64 = 900_000;
+
+/// Works on replay jobs. Cheap to share; made once for an execution environment.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    store: Store,
+    queues: Queues,
+    cache: ConfigCache,
+    clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// What a page of a job consists of.
+struct Found {
+    /// To be delivered again.
+    deliveries: Vec<DeliveryRecordRef>,
+    /// Cannot be: the endpoint is gone.
+    gone: u64,
+    next: Option<After>,
+}
+
+/// Enough of a delivery to make its message; with its record, if it is held.
+struct DeliveryRecordRef {
+    id: DeliveryId,
+    accepted_at: Timestamp,
+    shards: u16,
+    held: Option<DeliveryRecord>,
+}
+
+impl Replay {
+    /// Works with these clients.
+    #[must_use]
+    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random) -> Self {
+        let cache = ConfigCache::new(store.clone(), clock.clone(), random);
+        Self {
+            store,
+            queues,
+            cache,
+            clock,
+        }
+    }
+
+    /// Works on the jobs of a batch and answers which are to come again.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        batch::each(event, &self.queues, &self.clock, |record| self.take(record)).await
+    }
+
+    async fn take(&self, record: Record) -> Verdict {
+        let Ok(message) = serde_json::from_str::<ReplayMessage>(&record.body) else {
+            tracing::error!(message_id = record.message_id, "replay.message_unreadable");
+            return Verdict::Again;
+        };
+        match self.work(&message).await {
+            Ok(()) => Verdict::Done,
+            Err(Fault::Store(StoreError::Conflict(_))) => {
+                tracing::info!(replay = %message.replay, "replay.taken_over");
+                Verdict::Done
+            }
+            Err(fault) => {
+                tracing::error!(%fault, replay = %message.replay, "replay.fault");
+                Verdict::AgainAt(self.clock.now().plus_millis(FAULT_WAIT_MS))
+            }
+        }
+    }
+
+    async fn work(&self, message: &ReplayMessage) -> Result<(), Fault> {
+        let Some(mut job) = self.store.job(&message.tenant, &message.replay).await? else {
+            return Ok(());
+        };
+        let begun = self.clock.now();
+        if job.is_finished() || job.state == JobState::Running && job.lease_until > begun {
+            return Ok(());
+        }
+        job.state = JobState::Running;
+        self.save(&mut job, LEASE_MS).await?;
+        while !job.is_finished() {
+            let Some(config) = self.cache.recent(&job.tenant, 0).await? else {
+                job.state = JobState::Failed;
+                job.error = Some("the tenant is gone".to_owned());
+                return self.save(&mut job, 0).await;
+            };
+            self.page(&mut job, &config).await?;
+            let out_of_time = self.clock.now().millis_since(begun) > BUDGET_MS;
+            self.save(&mut job, if out_of_time { 0 } else { LEASE_MS }).await?;
+            if out_of_time {
+                break;
+            }
+        }
+        tracing::info!(replay = %job.id, done = job.done, failed = job.failed, total = job.total, "replay.worked");
+        Ok(())
+    }
+
+    async fn save(&self, job: &mut ReplayJob, lease_ms: i64) -> Result<(), Fault> {
+        let before = job.lease_until;
+        let now = self.clock.now();
+        job.updated_at = now;
+        // Never the same lease twice: a worker that was replaced must notice.
+        job.lease_until = now.plus_millis(lease_ms).max(before.plus_millis(1));
+        Ok(self.store.save_job(job, before).await?)
+    }
+
+    async fn page(&self, job: &mut ReplayJob, config: &Arc<TenantConfig>) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let found = self.find(job, config, now).await?;
+        let (mut messages, mut replayed) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for delivery in found.deliveries {
+            let Some(stored) = config.endpoint(&delivery.id.endpoint) else {
+                continue;
+            };
+            let held = delivery.held;
+            let id = DeliveryId {
+                replay: if held.is_some() {
+                    delivery.id.replay
+                } else {
+                    Some(job.id.clone())
+                },
+                ..delivery.id
+            };
+            if !seen.insert(id.clone()) || !self.release(held, now).await? {
+                continue;
+            }
+            if id.replay.as_ref() == Some(&job.id) {
+                replayed.push(id.clone());
+            }
+            messages.push(DeliveryMessage {
+                tenant: job.tenant.clone(),
+                event: id.event,
+                accepted_at_ms: delivery.accepted_at.as_millis(),
+                shards: delivery.shards,
+                endpoint: id.endpoint,
+                endpoint_version: stored.endpoint.version,
+                replay: id.replay,
+                check: true,
+                content: None,
+                traceparent: None,
+            });
+        }
+        self.store
+            .put_replayed(&job.tenant, &replayed, now, job.expires_at)
+            .await?;
+        self.queues.send_deliveries(&messages).await?;
+        job.done += messages.len() as u64;
+        job.failed += found.gone;
+        job.after = found.next;
+        if job.after.is_none() {
+            job.state = JobState::Done;
+        }
+        Ok(())
+    }
+
+    /// Marks a held delivery as sent from the table; false if it is no longer held. True if it was not held at all.
+    async fn release(&self, held: Option<DeliveryRecord>, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(before) = held else { return Ok(true) };
+        let due_at = Some(now.plus_millis(RELEASE_LEASE_MS));
+        let queued = DeliveryRecord {
+            state: DeliveryState::Queued,
+            reason: None,
+            next_at: None,
+            due_at,
+            ..before.clone()
+        };
+        Ok(self.store.record_if_unchanged(&before, &queued).await? == Recorded::Written)
+    }
+
+    async fn find(&self, job: &ReplayJob, config: &TenantConfig, now: Timestamp) -> Result<Found, StoreError> {
+        let event = match &job.spec {
+            ReplaySpec::Event(event) => event,
+            ReplaySpec::Delivery(delivery) => &delivery.event,
+            ReplaySpec::Range { endpoint, .. } => {
+                if config.endpoint(endpoint).is_none() {
+                    return Ok(Found {
+                        deliveries: Vec::new(),
+                        gone: job.total - job.done - job.failed,
+                        next: None,
+                    });
+                }
+                let shards = config.tenant.shards;
+                let page = self
+                    .store
+                    .replayable(&job.tenant, shards, &job.spec, job.after.as_ref(), PAGE, now)
+                    .await?;
+                return Ok(of_range(page));
+            }
+        };
+        let Some(stored) = self.store.event(&job.tenant, event, now).await? else {
+            return Ok(Found {
+                deliveries: Vec::new(),
+                gone: job.total,
+                next: None,
+            });
+        };
+        let wanted = stored.matched.iter().filter(|endpoint| match &job.spec {
+            ReplaySpec::Delivery(delivery) => delivery.endpoint == **endpoint,
+            _ => true,
+        });
+        let (there, gone): (Vec<_>, Vec<_>) = wanted.partition(|endpoint| config.endpoint(endpoint).is_some());
+        let deliveries = there.into_iter().map(|endpoint| DeliveryRecordRef {
+            id: DeliveryId {
+                event: event.clone(),
+                endpoint: endpoint.clone(),
+                replay: None,
+            },
+            accepted_at: stored.accepted_at,
+            shards: stored.shards,
+            held: None,
+        });
+        Ok(Found {
+            deliveries: deliveries.collect(),
+            gone: gone.len() as u64,
+            next: None,
+        })
+    }
+}
+
+fn of_range(page: Page<DeliveryRecord>) -> Found {
+    let deliveries = page.items.into_iter().map(|record| DeliveryRecordRef {
+        id: record.id.clone(),
+        accepted_at: record.accepted_at,
+        shards: record.shards,
+        held: (record.state == DeliveryState::Held).then_some(record),
+    });
+    Found {
+        deliveries: deliveries.collect(),
+        gone: 0,
+        next: page.next,
+    }
+}

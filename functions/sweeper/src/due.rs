@@ -1,0 +1,114 @@
+//! What is due: held deliveries whose time has come, deliveries that were sent from the table and never recorded, replay
+//! jobs whose worker stopped. Each is marked before it is sent, so a crash in between is due again by itself.
+
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{ReplayId, TenantId, Timestamp};
+use redial_platform::keys;
+use redial_platform::message::{DeliveryMessage, ReplayMessage};
+use redial_platform::store::StoreError;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::sweep::Due;
+
+use crate::{Summary, SweepError, Sweeper};
+
+/// Items of one page.
+const PAGE: usize = 100;
+/// Pages of one partition in one pass; the next pass takes the rest.
+const MAX_PAGES: usize = 50;
+/// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
+const SENT_LEASE_MS: i64 = 900_000;
+/// How long a replay job is left alone after its worker was called, in milliseconds.
+const JOB_LEASE_MS: i64 = 300_000;
+
+impl Sweeper {
+    pub(crate) async fn send_due(&self, summary: &mut Summary) -> Result<(), SweepError> {
+        let now = self.clock.now();
+        for partition in keys::due_partitions() {
+            for _ in 0..MAX_PAGES {
+                let due = self.store.due(&partition, now, PAGE).await?;
+                let full = due.len() == PAGE;
+                let before = (summary.sent, summary.continued);
+                self.send_page(due, now, summary).await?;
+                // A page of which nothing moved on would come again for ever.
+                if !full || before == (summary.sent, summary.continued) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_page(&self, due: Vec<Due>, now: Timestamp, summary: &mut Summary) -> Result<(), SweepError> {
+        let mut messages = Vec::new();
+        for item in due {
+            match item {
+                Due::Delivery(record) => {
+                    let late_ms = record.due_at.map_or(0, |due_at| now.millis_since(due_at));
+                    summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
+                    messages.extend(self.release(*record, now).await?);
+                }
+                Due::Job(tenant, replay) => {
+                    summary.continued += u64::from(self.continue_job(tenant, replay, now).await?)
+                }
+            }
+        }
+        self.queues.send_deliveries(&messages).await?;
+        summary.sent += messages.len() as u64;
+        Ok(())
+    }
+
+    /// Marks a due delivery as sent and makes its message; `None` if somebody else has moved it on, or it is final.
+    async fn release(&self, before: DeliveryRecord, now: Timestamp) -> Result<Option<DeliveryMessage>, StoreError> {
+        let due_at = (!before.state.is_final()).then(|| now.plus_millis(SENT_LEASE_MS));
+        let state = if before.state.is_final() {
+            before.state
+        } else {
+            DeliveryState::Queued
+        };
+        let after = DeliveryRecord {
+            state,
+            due_at,
+            next_at: None,
+            ..before.clone()
+        };
+        let marked = self.store.record_if_unchanged(&before, &after).await?;
+        Ok((marked == Recorded::Written && !state.is_final()).then(|| message_of(&after)))
+    }
+
+    async fn continue_job(&self, tenant: TenantId, replay: ReplayId, now: Timestamp) -> Result<bool, SweepError> {
+        let Some(mut job) = self.store.job(&tenant, &replay).await? else {
+            return Ok(false);
+        };
+        let lease = job.lease_until;
+        if job.is_finished() || lease > now {
+            return Ok(false);
+        }
+        // Pending, not running: whoever gets the message takes it at once.
+        job.state = redial_platform::store::replays::JobState::Pending;
+        job.lease_until = now.plus_millis(JOB_LEASE_MS);
+        match self.store.save_job(&job, lease).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.queues.send_replay(&ReplayMessage { tenant, replay }).await?;
+        Ok(true)
+    }
+}
+
+/// The message of a recorded delivery: the dispatcher reads the record first, and the event for its content.
+pub(crate) fn message_of(record: &DeliveryRecord) -> DeliveryMessage {
+    DeliveryMessage {
+        tenant: record.tenant.clone(),
+        event: record.id.event.clone(),
+        accepted_at_ms: record.accepted_at.as_millis(),
+        shards: record.shards,
+        endpoint: record.id.endpoint.clone(),
+        // The dispatcher's copy is at most seconds old: as good as any version this record could name.
+        endpoint_version: 0,
+        replay: record.id.replay.clone(),
+        check: true,
+        content: None,
+        traceparent: None,
+    }
+}

@@ -1,0 +1,224 @@
+//! Finds what a crash left unsent: events older than a few minutes whose deliveries have no record. Looks at tenants that
+//! were active, from where the last pass stopped; on the way it notes which events belong to a call.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{DeliveryId, TenantId, Timestamp};
+use redial_platform::keys::{self, HOUR_MS, Key};
+use redial_platform::message::DeliveryMessage;
+use redial_platform::store::StoreError;
+use redial_platform::store::config::{Change, TenantConfig};
+use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::events::StoredEvent;
+use redial_platform::store::sweep::{CallEvent, SweepMark};
+
+use crate::due::message_of;
+use crate::{Summary, SweepError, Sweeper};
+
+/// Age at which an event's deliveries are expected to have a record, in milliseconds.
+const SETTLE_MS: i64 = 300_000;
+/// Messages waiting in the delivery queue beyond which it is behind: a missing record then means nothing.
+const BEHIND: u64 = 500;
+/// Events of one shard that are looked at in one step.
+const STEP: usize = 1_000;
+/// Steps for one tenant in one pass; the next pass goes on.
+const MAX_STEPS: usize = 200;
+/// Hours that a stopped sweeper looks back.
+const LOOK_BACK_HOURS: i64 = 47;
+/// Events a second and shard beyond which a tenant's shards are doubled.
+const CROWDED_PER_S: u64 = 400;
+
+impl Sweeper {
+    pub(crate) async fn repair(&self, summary: &mut Summary) -> Result<(), SweepError> {
+        if self.queues.delivery_backlog().await? > BEHIND {
+            tracing::info!("sweeper.queue_behind");
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let until = now.plus_millis(-SETTLE_MS);
+        let oldest = keys::hour_of(now).plus_millis(-LOOK_BACK_HOURS * HOUR_MS);
+        let progress = self.store.sweep_progress().await?.unwrap_or(oldest).max(oldest);
+        let mut tenants: BTreeSet<TenantId> = BTreeSet::new();
+        let mut hour = progress;
+        while hour <= now {
+            tenants.extend(self.store.active_tenants(hour).await?);
+            hour = hour.plus_millis(HOUR_MS);
+        }
+        for tenant in &tenants {
+            let Some(config) = self.store.tenant_config(tenant).await? else {
+                continue;
+            };
+            let mark = self.store.sweep_mark(tenant).await?;
+            let mut mark = mark.unwrap_or(SweepMark {
+                repaired: progress,
+                rolled: progress,
+            });
+            self.repair_tenant(&config, &mut mark, until, summary).await?;
+            self.roll_up(&config, &mut mark, summary).await?;
+            self.store.put_sweep_mark(tenant, mark).await?;
+        }
+        // An hour is swept whole once everything before its end is settled.
+        let whole = keys::hour_of(until);
+        if whole > progress {
+            self.store.put_sweep_progress(whole).await?;
+        }
+        Ok(())
+    }
+
+    async fn repair_tenant(
+        &self,
+        config: &TenantConfig,
+        mark: &mut SweepMark,
+        until: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
+        let tenant = &config.tenant.id;
+        let mut seen = 0;
+        let began = mark.repaired;
+        for _ in 0..MAX_STEPS {
+            if mark.repaired >= until {
+                break;
+            }
+            let mut reached = until;
+            let mut events = Vec::new();
+            for shard in 0..config.tenant.shards {
+                let page = self
+                    .store
+                    .events_between(tenant, shard, mark.repaired, until, STEP)
+                    .await?;
+                if let (STEP, Some(last)) = (page.len(), page.last()) {
+                    // A full step reached its last event only; that millisecond is looked at again.
+                    reached = reached.min(last.accepted_at.max(mark.repaired.plus_millis(1)));
+                }
+                events.extend(page);
+            }
+            events.retain(|event| event.accepted_at < reached);
+            seen += events.len() as u64;
+            self.send_missing(config, &events, summary).await?;
+            self.note_calls(tenant, &events).await?;
+            mark.repaired = reached;
+        }
+        self.widen(config, seen, mark.repaired.millis_since(began)).await
+    }
+
+    /// Sends the deliveries of `events` that have no record, marked `check`.
+    async fn send_missing(
+        &self,
+        config: &TenantConfig,
+        events: &[StoredEvent],
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
+        let expected: Vec<(&StoredEvent, DeliveryId, Key)> = events
+            .iter()
+            .flat_map(|event| event.matched.iter().map(move |endpoint| (event, endpoint)))
+            .map(|(event, endpoint)| {
+                let id = DeliveryId {
+                    event: event.id.clone(),
+                    endpoint: endpoint.clone(),
+                    replay: None,
+                };
+                let key = keys::delivery(&event.tenant, &id, event.accepted_at, event.shards);
+                (event, id, key)
+            })
+            .collect();
+        let wanted: Vec<Key> = expected.iter().map(|(_, _, key)| key.clone()).collect();
+        let recorded = self.store.deliveries(&wanted, true).await?;
+        let recorded: HashSet<Key> = recorded.iter().map(DeliveryRecord::key).collect();
+        let mut messages = Vec::new();
+        for (event, id, _) in expected.into_iter().filter(|(_, _, key)| !recorded.contains(key)) {
+            if event.own_id && !self.is_stored(event, summary).await? {
+                continue;
+            }
+            messages.extend(self.missing(config, event, id).await?);
+        }
+        self.queues.send_deliveries(&messages).await?;
+        summary.repaired += messages.len() as u64;
+        Ok(())
+    }
+
+    /// True if the event of a time row is stored as the row says; a row without its event is removed.
+    async fn is_stored(&self, row: &StoredEvent, summary: &mut Summary) -> Result<bool, StoreError> {
+        let stored = self.store.event(&row.tenant, &row.id, self.clock.now()).await?;
+        if stored.is_some_and(|event| event.accepted_at == row.accepted_at) {
+            return Ok(true);
+        }
+        self.store.delete_time_row(row).await?;
+        summary.removed += 1;
+        Ok(false)
+    }
+
+    /// What becomes of a delivery without a record: sent if its endpoint takes it, otherwise written down.
+    async fn missing(
+        &self,
+        config: &TenantConfig,
+        event: &StoredEvent,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryMessage>, StoreError> {
+        let stored = config.endpoint(&id.endpoint);
+        let (state, reason) = match stored.map(|stored| stored.endpoint.state) {
+            Some(state) if state.is_on_hold() => (DeliveryState::Held, format!("endpoint_{}", state.as_str())),
+            Some(_) => (DeliveryState::Queued, String::new()),
+            None => (DeliveryState::Canceled, "endpoint_deleted".to_owned()),
+        };
+        let record = DeliveryRecord {
+            tenant: event.tenant.clone(),
+            id,
+            accepted_at: event.accepted_at,
+            shards: event.shards,
+            event_type: event.event_type.clone(),
+            state,
+            attempts: 0,
+            last: None,
+            reason: Some(reason),
+            next_at: None,
+            due_at: None,
+            expires_at: event.expires_at,
+        };
+        if state == DeliveryState::Queued {
+            return Ok(Some(message_of(&record)));
+        }
+        self.store.record_state(&record).await?;
+        Ok(None)
+    }
+
+    async fn note_calls(&self, tenant: &TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {
+        let mut calls: BTreeMap<String, Vec<CallEvent>> = BTreeMap::new();
+        for event in events {
+            if let Some(call_id) = &event.call_id {
+                let noted = CallEvent {
+                    accepted_at: event.accepted_at,
+                    event: event.id.clone(),
+                };
+                calls.entry(call_id.clone()).or_default().push(noted);
+            }
+        }
+        let Some(expires_at) = events.iter().map(|event| event.expires_at).max() else {
+            return Ok(());
+        };
+        self.store.put_calls(tenant, &calls, expires_at).await
+    }
+
+    /// Doubles the shards of a tenant whose events crowd them.
+    async fn widen(&self, config: &TenantConfig, seen: u64, within_ms: i64) -> Result<(), SweepError> {
+        let capacity = u64::from(config.tenant.shards) * CROWDED_PER_S * within_ms.max(1).unsigned_abs() / 1000;
+        let wider = config.tenant.shards * 2;
+        if within_ms < 1000 || seen <= capacity || wider > redial_domain::id::MAX_SHARDS {
+            return Ok(());
+        }
+        let mut tenant = config.tenant.clone();
+        tenant.shards = wider;
+        tenant.updated_at = self.clock.now();
+        match self
+            .store
+            .change(&tenant.id, config.version, Change::PutTenant(&tenant))
+            .await
+        {
+            Ok(_) => tracing::info!(tenant = %tenant.id, shards = wider, "sweeper.shards_doubled"),
+            // Somebody changed the tenant: the next pass sees the new settings.
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Opening, closing and expiry: what stays in the folder and what does not.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use redial_domain::Timestamp;
+use tempfile::TempDir;
+
+use super::tests::{TABLE, get, on_disk, put_new, stored, text};
+use super::*;
+
+#[tokio::test]
+async fn everything_acknowledged_is_there_after_closing_and_opening_again() {
+    let folder = TempDir::new().unwrap();
+    // More than a thousand pages of log, so that a checkpoint lies in between; and a part that only the log holds.
+    for round in 0..3 {
+        let (dynamo, client) = on_disk(folder.path()).await;
+        let puts = (0..100).map(|i| put_new(&client, format!("item-{round}-{i}"), "x".repeat(20_000)));
+        assert!(futures_util::future::join_all(puts).await.iter().all(Result::is_ok));
+        assert!(dynamo.health().is_none());
+    }
+    let (_dynamo, client) = on_disk(folder.path()).await;
+    for name in (0..3).flat_map(|round| (0..100).map(move |i| format!("item-{round}-{i}"))) {
+        assert!(get(&client, &name).await.is_some(), "{name} is lost");
+    }
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_is_under_way() {
+    let folder = TempDir::new().unwrap();
+    let (dynamo, client) = on_disk(folder.path()).await;
+    let mut put = Box::pin(put_new(&client, "cancelled", "1"));
+    // One poll sends the request; its caller then goes away, and the last owners with it.
+    assert!(poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_pending())).await);
+    drop(put);
+    drop((client, dynamo));
+    let (_dynamo, client) = on_disk(folder.path()).await;
+    assert!(get(&client, "cancelled").await.is_some());
+}
+
+#[tokio::test]
+async fn expired_items_go_at_the_callers_time_and_the_others_stay() {
+    let folder = TempDir::new().unwrap();
+    let (dynamo, client) = on_disk(folder.path()).await;
+    let now_s: i64 = 1_800_000_000;
+    let number = |n: i64| AttributeValue::N(n.to_string());
+    let six_years_s = 6 * 365 * 24 * 60 * 60;
+    let items = (0..300)
+        .map(|i| (format!("expired-{i}"), vec![("expires", number(now_s - 1 - i))]))
+        .chain([
+            ("later".into(), vec![("expires", number(now_s + 1))]),
+            ("this-second".into(), vec![("expires", number(now_s))]),
+            ("never".into(), vec![]),
+            ("not-a-number".into(), vec![("expires", text("1"))]),
+            ("a-mistake".into(), vec![("expires", number(now_s - six_years_s))]),
+        ]);
+    for (pk, attributes) in items {
+        client
+            .put_item()
+            .table_name(TABLE)
+            .set_item(Some(stored(&pk, &attributes)))
+            .send()
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        dynamo
+            .sweep_ttl(Timestamp::from_millis((now_s - 1000) * 1000))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        dynamo.sweep_ttl(Timestamp::from_millis(now_s * 1000)).await.unwrap(),
+        300
+    );
+    assert_eq!(dynamo.sweep_ttl(Timestamp::from_millis(now_s * 1000)).await.unwrap(), 0);
+    let left = client.scan().table_name(TABLE).send().await.unwrap();
+    assert_eq!(left.count(), 5);
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_that_the_folder_is_in_use() {
+    let folder = TempDir::new().unwrap();
+    let first = Dynamo::open(folder.path()).unwrap();
+    assert!(matches!(Dynamo::open(folder.path()), Err(OpenError::InUse { .. })));
+    drop(first);
+    Dynamo::open(folder.path()).unwrap();
+}
+
+#[test]
+fn what_cannot_be_opened_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let error = Dynamo::open(&file.join("data")).unwrap_err();
+    assert!(matches!(error, OpenError::Folder { .. }));
+    assert!(error.to_string().contains("file/data"), "{error}");
+
+    std::fs::write(
+        folder.path().join(DATABASE_FILE),
+        "this is no SQLite database, and long enough to be seen",
+    )
+    .unwrap();
+    assert!(matches!(Dynamo::open(folder.path()), Err(OpenError::Database { .. })));
+    let untouched = std::fs::read(folder.path().join(DATABASE_FILE)).unwrap();
+    assert!(untouched.starts_with(b"this is no SQLite"));
+}

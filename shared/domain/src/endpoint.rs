@@ -1,0 +1,220 @@
+//! An endpoint: where a tenant wants events, and how. Checked when it is made and whenever it is changed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event_type::EventTypeName;
+use crate::filter::Filter;
+use crate::id::{AgentId, EndpointId, TenantId};
+use crate::invalid::Invalid;
+use crate::profile::Profile;
+use crate::retry::RetryPolicy;
+use crate::timestamp::Timestamp;
+
+/// Endpoints a tenant may have unless its settings say more. DESIGN section 9.
+pub const DEFAULT_MAX_ENDPOINTS: usize = 50;
+/// Milliseconds a receiver has to answer, unless the endpoint says otherwise.
+pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
+/// Shortest timeout of an endpoint, in milliseconds.
+pub const MIN_TIMEOUT_MS: u32 = 1_000;
+/// Longest timeout of an endpoint, in milliseconds.
+pub const MAX_TIMEOUT_MS: u32 = 30_000;
+/// Longest description, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 1_000;
+/// Most metadata entries.
+pub const MAX_METADATA: usize = 20;
+/// Longest metadata name and value, in bytes.
+pub const MAX_METADATA_BYTES: usize = 256;
+/// Longest overlap of two secrets, in seconds: a week.
+pub const MAX_OVERLAP_S: u32 = 7 * 24 * 3600;
+/// How long a rotated secret still signs, in seconds.
+pub const DEFAULT_OVERLAP_S: u32 = 24 * 3600;
+
+/// Whether an endpoint takes part. DESIGN section 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointState {
+    /// Matches nothing.
+    Inactive,
+    /// Matches and is delivered to.
+    Active,
+    /// Matches; its deliveries are held, because somebody asked.
+    Paused,
+    /// Matches; its deliveries are held, because the receiver is gone.
+    Disabled,
+}
+
+impl EndpointState {
+    /// The stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// True if deliveries wait in the table instead of being sent.
+    #[must_use]
+    pub const fn is_on_hold(self) -> bool {
+        matches!(self, Self::Paused | Self::Disabled)
+    }
+}
+
+/// What a customer chooses of an endpoint, its secrets aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointSettings {
+    /// Where to POST; checked by `url::EndpointUrl` when it is set and again before each request.
+    pub url: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The customer's own labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Which events it wants.
+    #[serde(flatten)]
+    pub filter: Filter,
+    /// How requests look.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Milliseconds the receiver has to answer.
+    pub timeout_ms: u32,
+    /// When to retry; `None`: as the deployment does by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+}
+
+impl EndpointSettings {
+    /// Checks every limit but the URL's.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the field.
+    pub fn check(&self) -> Result<(), Invalid> {
+        if self.description.len() > MAX_DESCRIPTION_BYTES {
+            return Err(Invalid::new(
+                "field_too_long",
+                "description",
+                "may have at most 1000 bytes",
+            ));
+        }
+        let too_long = |text: &String| text.len() > MAX_METADATA_BYTES;
+        if self.metadata.len() > MAX_METADATA || self.metadata.iter().any(|(k, v)| too_long(k) || too_long(v)) {
+            return Err(Invalid::new(
+                "field_too_long",
+                "metadata",
+                "at most 20 entries of at most 256 bytes",
+            ));
+        }
+        if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
+            return Err(Invalid::new("timeout_invalid", "timeout_ms", "must be 1000 to 30000"));
+        }
+        self.filter.check()
+    }
+}
+
+/// An endpoint of a tenant. Its secrets are kept apart, sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Whether it takes part.
+    pub state: EndpointState,
+    /// What the customer chose.
+    #[serde(flatten)]
+    pub settings: EndpointSettings,
+    /// The tenant's configuration version at its last change; a message carries it.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Endpoint {
+    /// True if an event of this type and agent is to be delivered (or held) here.
+    #[must_use]
+    pub fn matches(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> bool {
+        self.state != EndpointState::Inactive && self.settings.filter.matches(event_type, agent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> EndpointSettings {
+        EndpointSettings {
+            url: "https://example.com/".to_owned(),
+            description: String::new(),
+            metadata: BTreeMap::new(),
+            filter: Filter::default(),
+            profile: Profile::Standard,
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+            retry: None,
+        }
+    }
+
+    #[test]
+    fn every_limit_names_its_field() {
+        assert_eq!(settings().check(), Ok(()));
+        let field = |settings: EndpointSettings| settings.check().unwrap_err().field.into_owned();
+        assert_eq!(
+            field(EndpointSettings {
+                timeout_ms: 999,
+                ..settings()
+            }),
+            "timeout_ms"
+        );
+        assert_eq!(
+            field(EndpointSettings {
+                timeout_ms: 30_001,
+                ..settings()
+            }),
+            "timeout_ms"
+        );
+        assert_eq!(
+            field(EndpointSettings {
+                description: "x".repeat(1001),
+                ..settings()
+            }),
+            "description"
+        );
+        let metadata = BTreeMap::from([("k".to_owned(), "v".repeat(257))]);
+        assert_eq!(field(EndpointSettings { metadata, ..settings() }), "metadata");
+        let agents = (0..101).map(|n| AgentId::parse(&format!("a{n}")).unwrap()).collect();
+        assert_eq!(
+            field(EndpointSettings {
+                filter: Filter {
+                    agents,
+                    ..Filter::default()
+                },
+                ..settings()
+            }),
+            "agents"
+        );
+    }
+
+    #[test]
+    fn an_inactive_endpoint_matches_nothing() {
+        let endpoint = |state| Endpoint {
+            id: EndpointId::mint(1),
+            tenant: TenantId::parse("acme").unwrap(),
+            state,
+            settings: settings(),
+            version: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        let name = EventTypeName::parse("call.ended").unwrap();
+        assert!(!endpoint(EndpointState::Inactive).matches(&name, None));
+        for state in [EndpointState::Active, EndpointState::Paused, EndpointState::Disabled] {
+            assert!(endpoint(state).matches(&name, None), "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Which events an endpoint wants: by event type and by agent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event_type::EventTypeName;
+use crate::id::AgentId;
+use crate::invalid::Invalid;
+
+/// Most event types in a filter. DESIGN section 9.
+pub const MAX_FILTER_TYPES: usize = 50;
+/// Most agents in a filter. DESIGN section 9.
+pub const MAX_FILTER_AGENTS: usize = 100;
+
+/// One entry of an endpoint's `event_types`: a name, or a prefix as `call.*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum TypePattern {
+    /// Exactly this type.
+    Exact(EventTypeName),
+    /// Every type below this name: `call.*` matches `call.ended`, not `call`.
+    Below(EventTypeName),
+}
+
+impl TryFrom<String> for TypePattern {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        match text.strip_suffix(".*") {
+            Some(prefix) => EventTypeName::parse(prefix).map(Self::Below),
+            None => EventTypeName::parse(&text).map(Self::Exact),
+        }
+        .map_err(|e| Invalid {
+            field: "event_types".into(),
+            ..e
+        })
+    }
+}
+
+impl From<TypePattern> for String {
+    fn from(pattern: TypePattern) -> Self {
+        match pattern {
+            TypePattern::Exact(name) => name.as_str().to_owned(),
+            TypePattern::Below(name) => format!("{name}.*"),
+        }
+    }
+}
+
+impl TypePattern {
+    fn matches(&self, name: &EventTypeName) -> bool {
+        match self {
+            Self::Exact(own) => own == name,
+            Self::Below(prefix) => name
+                .as_str()
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+}
+
+/// What an endpoint wants. Empty lists want everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Types wanted; empty: all.
+    #[serde(default)]
+    pub event_types: Vec<TypePattern>,
+    /// Agents wanted; empty: all, and events without an agent.
+    #[serde(default)]
+    pub agents: Vec<AgentId>,
+    /// Agents never wanted.
+    #[serde(default)]
+    pub exclude_agents: Vec<AgentId>,
+}
+
+impl Filter {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// [`Invalid`] with code `filter_too_long`.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let too_long = |field, detail| Err(Invalid::new("filter_too_long", field, detail));
+        if self.event_types.len() > MAX_FILTER_TYPES {
+            return too_long("event_types", "at most 50 event types");
+        }
+        if self.agents.len() > MAX_FILTER_AGENTS {
+            return too_long("agents", "at most 100 agents");
+        }
+        if self.exclude_agents.len() > MAX_FILTER_AGENTS {
+            return too_long("exclude_agents", "at most 100 agents");
+        }
+        Ok(())
+    }
+
+    /// True if an event of this type and agent is wanted. An event without an agent never passes a list of agents.
+    #[must_use]
+    pub fn matches(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> bool {
+        let type_wanted = self.event_types.is_empty() || self.event_types.iter().any(|p| p.matches(event_type));
+        let agent_wanted = self.agents.is_empty() || agent.is_some_and(|agent| self.agents.contains(agent));
+        let excluded = agent.is_some_and(|agent| self.exclude_agents.contains(agent));
+        type_wanted && agent_wanted && !excluded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(json: &str) -> Filter {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn matches(filter: &Filter, event_type: &str, agent: Option<&str>) -> bool {
+        let agent = agent.map(|a| AgentId::parse(a).unwrap());
+        filter.matches(&EventTypeName::parse(event_type).unwrap(), agent.as_ref())
+    }
+
+    #[test]
+    fn an_empty_filter_wants_everything() {
+        assert!(matches(&Filter::default(), "call.ended", None));
+        assert!(matches(&Filter::default(), "call.ended", Some("agt_1")));
+    }
+
+    #[test]
+    fn a_prefix_matches_below_it_only() {
+        let filter = filter(r#"{"event_types":["call.*","qa.scored"]}"#);
+        assert!(matches(&filter, "call.ended", None) && matches(&filter, "qa.scored", None));
+        for other in ["call", "callback.made", "qa.scored.v2", "transcript.ready"] {
+            assert!(!matches(&filter, other, None), "{other}");
+        }
+    }
+
+    #[test]
+    fn agents_are_included_and_excluded() {
+        let filter = filter(r#"{"agents":["agt_1","agt_2"],"exclude_agents":["agt_2"]}"#);
+        assert!(matches(&filter, "call.ended", Some("agt_1")));
+        assert!(!matches(&filter, "call.ended", Some("agt_2")));
+        assert!(!matches(&filter, "call.ended", None));
+    }
+
+    #[test]
+    fn bad_patterns_are_refused() {
+        for pattern in ["*", ".*", "call.**", "call.*.x", "", "a b.*"] {
+            assert!(TypePattern::try_from(pattern.to_owned()).is_err(), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! One POST to a customer: from an endpoint's URL, headers and body to an [`Exchange`].
+//!
+//! Nothing is sent a second time here: whether and when to try again is decided elsewhere, from the outcome. (Only a
+//! request that the client had not begun to write when it found its pooled connection closed is moved to another
+//! connection, by the client itself; no receiver saw it.)
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use redial_domain::outcome::{Answer, FailureCode, MAX_RESPONSE_BYTES, Outcome};
+use redial_domain::url::{EndpointUrl, OwnHost, UrlRefusal};
+use reqwest::{Client, Response};
+use tokio::time::{Instant, timeout_at};
+
+use crate::client::{EgressError, Maker};
+use crate::failure;
+use crate::freeze::{FreezeWatch, Freezes};
+use crate::progress::{self, Phase, Progress};
+use crate::settings::EgressSettings;
+use crate::stopwatch::Stopwatch;
+
+/// A request to send.
+#[derive(Clone)]
+pub struct Post<'a> {
+    /// Where to. Checked again by the rules of the egress: a stored row may be older than a rule.
+    pub url: &'a EndpointUrl,
+    /// All headers, the customer's before ours: of a name that is there twice (case aside) the last one is sent.
+    pub headers: Vec<(String, String)>,
+    /// The body, sent as it is.
+    pub body: Bytes,
+    /// For everything together: name, connection, TLS, headers and body of the answer.
+    pub timeout: Duration,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The answer, or why there was none.
+    pub outcome: Outcome,
+    /// From the call to the outcome.
+    pub duration_ms: u32,
+}
+
+/// Something that is not the receiver's doing: not an attempt of the customer's.
+#[derive(Debug, thiserror::Error)]
+pub enum OurFault {
+    /// A header that is none. Its value is not shown.
+    #[error("the header {name:?} cannot be sent")]
+    Header {
+        /// The name.
+        name: String,
+        /// What is wrong with name or value.
+        source: http::Error,
+    },
+    /// The HTTP client refused the request, or was used in a way that it does not allow.
+    #[error("the request could not be made")]
+    Client(#[source] reqwest::Error),
+    /// No file handles, memory, buffers or local ports.
+    #[error("out of resources")]
+    Resources(#[source] reqwest::Error),
+    /// The process was frozen or stopped while it waited, and no answer was there afterwards: nobody knows whose
+    /// connection died, or whether the answer came in time. The receiver may have seen the request.
+    #[error("the process was frozen during the request")]
+    Frozen,
+    /// The client could not be made anew after a freeze.
+    #[error("the HTTP client could not be made anew")]
+    Renewal(#[source] EgressError),
+    /// The runtime is stopping.
+    #[error("stopped before the request was sent")]
+    Stopped(#[source] reqwest::Error),
+}
+
+/// The way out to the customers. Cheap to share, expensive to make: one per process.
+pub struct Egress {
+    maker: Maker,
+    own_hosts: Vec<OwnHost>,
+    freeze: FreezeWatch,
+    /// The client, and the freezes that there were when it was made: later, its pool is not to be trusted.
+    client: Mutex<(Freezes, Client)>,
+}
+
+impl Egress {
+    /// Makes the way out.
+    ///
+    /// # Errors
+    /// [`EgressError`] if the settings are not possible.
+    pub fn new(settings: EgressSettings) -> Result<Self, EgressError> {
+        let maker = Maker::new(&settings)?;
+        let client = Mutex::new((Freezes::default(), maker.build()?));
+        let freeze = FreezeWatch::new(settings.wall_clock);
+        Ok(Self {
+            maker,
+            own_hosts: settings.own_hosts,
+            freeze,
+            client,
+        })
+    }
+
+    /// Parses a URL by the rules of this egress.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn admit(&self, url: &str) -> Result<EndpointUrl, UrlRefusal> {
+        EndpointUrl::parse(url, self.maker.policy(), &self.own_hosts)
+    }
+
+    /// Sends one request and waits for its outcome, at most `timeout`.
+    ///
+    /// A connection that dies while the function is frozen is our fault and not an attempt of the customer's: after
+    /// a freeze (see `freeze.rs`) all connections from before are left alone, and a request that was under way in a
+    /// freeze and has no answer is [`OurFault::Frozen`].
+    ///
+    /// # Errors
+    /// [`OurFault`] if it is not the receiver's doing that there is no outcome.
+    pub async fn post(&self, post: Post<'_>) -> Result<Exchange, OurFault> {
+        let stopwatch = Stopwatch::start();
+        let freezes = self.freeze.look();
+        // An IP literal never reaches the resolver: this is the check of those.
+        let Ok(target) = self.admit(post.url.as_str()) else {
+            return Ok(Exchange {
+                outcome: Outcome::Failed(FailureCode::Blocked),
+                duration_ms: stopwatch.elapsed_ms(),
+            });
+        };
+        let client = self.client(freezes)?;
+        let request = client
+            .post(target.url().clone())
+            .headers(headers(&post.headers)?)
+            .body(post.body)
+            .build()
+            .map_err(|error| OurFault::Client(error.without_url()))?;
+        let outcome = send(&client, request, stopwatch.started_at() + post.timeout).await?;
+        if matches!(outcome, Outcome::Failed(_)) && self.freeze.look() != freezes {
+            return Err(OurFault::Frozen);
+        }
+        Ok(Exchange {
+            outcome,
+            duration_ms: stopwatch.elapsed_ms(),
+        })
+    }
+
+    /// The client, made anew after a freeze.
+    fn client(&self, freezes: Freezes) -> Result<Client, OurFault> {
+        let mut made = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.0 < freezes {
+            *made = (freezes, self.maker.build().map_err(OurFault::Renewal)?);
+        }
+        Ok(made.1.clone())
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress")
+            .field("policy", self.maker.policy())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn send(client: &Client, request: reqwest::Request, deadline: Instant) -> Result<Outcome, OurFault> {
+    let progress = Arc::new(Progress::default());
+    let sending = progress::noted(Arc::clone(&progress), client.execute(request));
+    match timeout_at(deadline, sending).await {
+        Ok(Ok(response)) => Ok(read(response, deadline).await),
+        Ok(Err(error)) => {
+            // The URL may hold a customer's token.
+            let error = error.without_url();
+            tracing::debug!(?error, "egress.failed");
+            failure::understand(error).map(Outcome::Failed)
+        }
+        Err(_elapsed) => Ok(Outcome::Failed(match progress.phase() {
+            Phase::Resolving => FailureCode::DnsFailed,
+            Phase::Connecting => FailureCode::ConnectTimeout,
+            Phase::Exchanging => FailureCode::Timeout,
+        })),
+    }
+}
+
+/// Keeps [`MAX_RESPONSE_BYTES`] of the body and drops the rest with its connection. Once the headers are there the
+/// receiver has answered: a body that is endless, late or broken changes nothing but `truncated`.
+async fn read(mut response: Response, deadline: Instant) -> Outcome {
+    let status = response.status().as_u16();
+    if status < 200 {
+        // 101: an upgrade that nobody asked for. Other 1xx are no final answers and never come here.
+        return Outcome::Failed(FailureCode::ProtocolError);
+    }
+    let text = |name: HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let (retry_after, content_type) = (text(RETRY_AFTER), text(CONTENT_TYPE));
+    let mut body = Vec::new();
+    let truncated = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let room = MAX_RESPONSE_BYTES - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    break true;
+                }
+            }
+            Ok(Ok(None)) => break false,
+            Ok(Err(_)) | Err(_) => break true,
+        }
+    };
+    Outcome::Answered(Answer {
+        status,
+        retry_after,
+        content_type,
+        body,
+        truncated,
+    })
+}
+
+/// Builds the header map: the last of a name wins. Values are marked sensitive: HTTP/2 compression never indexes
+/// them and nothing prints them.
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, OurFault> {
+    let mut map = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let fault = |source: http::Error| OurFault::Header {
+            name: name.clone(),
+            source,
+        };
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|error| fault(error.into()))?;
+        let mut value = HeaderValue::from_str(value).map_err(|error| fault(error.into()))?;
+        value.set_sensitive(true);
+        map.insert(parsed, value);
+    }
+    Ok(map)
+}

@@ -1,0 +1,347 @@
+//! The keys of both tables, as docs/DATA.md draws them: the only place that knows them. Pure text, no I/O.
+
+use redial_domain::delivery::DeliveryState;
+use redial_domain::id::{decode_time, encode_time};
+use redial_domain::{DeliveryId, EndpointId, EventId, ReplayId, TenantId, Timestamp};
+
+/// Shards of a tenant's time-ordered lists, unless its settings say more.
+pub const DEFAULT_SHARDS: u16 = 4;
+/// Partitions of the index `by_due`.
+pub const DUE_SHARDS: u16 = 8;
+/// Copies of a tenant's configuration version.
+pub const VERSION_COPIES: u16 = 4;
+/// Index of deliveries that are retrying, held or dead.
+pub const BY_STATE: &str = "by_state";
+/// Index of what the sweeper must look at, by time.
+pub const BY_DUE: &str = "by_due";
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+}
+
+/// FNV-1a, 32 bits: spreads ids over shards. Stored keys depend on it, so it never changes.
+fn spread(text: &str, shards: u16) -> u16 {
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    u16::try_from(hash % u32::from(shards.max(1))).unwrap_or(0)
+}
+
+// Table `config`.
+
+/// Partition of a tenant and its endpoints.
+#[must_use]
+pub fn tenant_partition(tenant: &TenantId) -> String {
+    format!("t/{tenant}")
+}
+
+/// A tenant's settings.
+#[must_use]
+pub fn tenant(tenant: &TenantId) -> Key {
+    Key::new(tenant_partition(tenant), "tenant")
+}
+
+/// What the sort keys of a tenant's endpoints begin with.
+pub const ENDPOINT_PREFIX: &str = "ep/";
+
+/// An endpoint.
+#[must_use]
+pub fn endpoint(tenant: &TenantId, endpoint: &EndpointId) -> Key {
+    Key::new(tenant_partition(tenant), format!("{ENDPOINT_PREFIX}{endpoint}"))
+}
+
+/// One copy of a tenant's configuration version.
+#[must_use]
+pub fn version(tenant: &TenantId, copy: u16) -> Key {
+    Key::new(format!("v/{tenant}/{copy}"), "version")
+}
+
+/// Partition of the list of tenants.
+pub const TENANTS: &str = "tenants";
+/// Partition of the keys of the API.
+pub const API_KEYS: &str = "keys";
+
+/// A tenant's entry in the list of tenants.
+#[must_use]
+pub fn directory(tenant: &TenantId) -> Key {
+    Key::new(TENANTS.to_owned(), tenant.as_str())
+}
+
+/// A key of the API.
+#[must_use]
+pub fn api_key(id: &str) -> Key {
+    Key::new(API_KEYS.to_owned(), id)
+}
+
+/// The wrapped data key.
+#[must_use]
+pub fn data_key() -> Key {
+    Key::new("data-key".to_owned(), "1")
+}
+
+// Table `events`.
+
+/// Partition of a tenant's events by time.
+#[must_use]
+pub fn events_partition(tenant: &TenantId, shard: u16) -> String {
+    format!("e/{tenant}/{shard}")
+}
+
+/// The shard of an event: of its call, if it names one, so that a call's events lie together.
+#[must_use]
+pub fn event_shard(call_id: Option<&str>, id: &str, shards: u16) -> u16 {
+    spread(call_id.unwrap_or(id), shards)
+}
+
+/// Where an event's item lies: a function of its id alone.
+#[must_use]
+pub fn event(tenant: &TenantId, id: &EventId) -> Key {
+    match id.minted_parts() {
+        Some((_, shard)) => Key::new(events_partition(tenant, shard), id.as_str().trim_start_matches("evt_")),
+        None => Key::new(format!("i/{tenant}/{id}"), "event"),
+    }
+}
+
+const TIME_ROW_MARK: char = '~';
+
+/// The row that makes an event with the platform's own id findable by time.
+#[must_use]
+pub fn time_row(tenant: &TenantId, shard: u16, accepted_at: Timestamp, id: &EventId) -> Key {
+    Key::new(
+        events_partition(tenant, shard),
+        format!("{}{TIME_ROW_MARK}{id}", encode_time(accepted_at)),
+    )
+}
+
+/// The event that an item of an events partition is about, and whether it is a time row.
+#[must_use]
+pub fn event_of(sk: &str) -> Option<(EventId, bool)> {
+    match sk.split_once(TIME_ROW_MARK) {
+        Some((_, id)) => Some((EventId::parse(id).ok()?, true)),
+        None => Some((EventId::parse(&format!("evt_{sk}")).ok()?, false)),
+    }
+}
+
+/// Partition of an endpoint's deliveries by time.
+#[must_use]
+pub fn deliveries_partition(tenant: &TenantId, endpoint: &EndpointId, shard: u16) -> String {
+    format!("d/{tenant}/{endpoint}/{shard}")
+}
+
+/// A delivery. `accepted_at` and `shards` are those of its event; a replay is found at the time it was asked for.
+#[must_use]
+pub fn delivery(tenant: &TenantId, id: &DeliveryId, accepted_at: Timestamp, shards: u16) -> Key {
+    let partition = deliveries_partition(tenant, &id.endpoint, spread(id.event.as_str(), shards));
+    match &id.replay {
+        None => Key::new(partition, format!("{}/{}", encode_time(accepted_at), id.event)),
+        Some(replay) => {
+            let at = replay.asked_at().unwrap_or(accepted_at);
+            Key::new(partition, format!("{}/{}/{replay}", encode_time(at), id.event))
+        }
+    }
+}
+
+/// The tenant and delivery that a delivery's key is about.
+#[must_use]
+pub fn delivery_of(key: &Key) -> Option<(TenantId, DeliveryId)> {
+    let mut partition = key.pk.strip_prefix("d/")?.split('/');
+    let tenant = TenantId::parse(partition.next()?).ok()?;
+    let endpoint = EndpointId::parse(partition.next()?).ok()?;
+    let mut sort = key.sk.split('/');
+    decode_time(sort.next()?)?;
+    let event = EventId::parse(sort.next()?).ok()?;
+    let replay = sort.next().map(ReplayId::parse).transpose().ok()?;
+    Some((
+        tenant,
+        DeliveryId {
+            event,
+            endpoint,
+            replay,
+        },
+    ))
+}
+
+/// Partition of `by_state`.
+#[must_use]
+pub fn state_partition(tenant: &TenantId, endpoint: &EndpointId, state: DeliveryState) -> String {
+    format!("{tenant}/{endpoint}/{}", state.as_str())
+}
+
+/// Partition of `by_due` for whatever is called `id`.
+#[must_use]
+pub fn due_partition(id: &str) -> String {
+    format!("due/{}", spread(id, DUE_SHARDS))
+}
+
+/// All partitions of `by_due`.
+pub fn due_partitions() -> impl Iterator<Item = String> {
+    (0..DUE_SHARDS).map(|n| format!("due/{n}"))
+}
+
+/// Partition of the failed attempts of an event's deliveries.
+#[must_use]
+pub fn attempts_partition(tenant: &TenantId, event: &EventId) -> String {
+    format!("a/{tenant}/{event}")
+}
+
+/// A failed attempt, `n` from 1.
+#[must_use]
+pub fn attempt(tenant: &TenantId, id: &DeliveryId, n: u32) -> Key {
+    Key::new(
+        attempts_partition(tenant, &id.event),
+        format!("{}{n:02}", attempts_prefix(id)),
+    )
+}
+
+/// What the sort keys of a delivery's failed attempts begin with.
+#[must_use]
+pub fn attempts_prefix(id: &DeliveryId) -> String {
+    format!("{}/{}/", id.endpoint, id.replay.as_ref().map_or("", ReplayId::as_str))
+}
+
+/// Partition of the replayed deliveries of an event.
+#[must_use]
+pub fn replayed_partition(tenant: &TenantId, event: &EventId) -> String {
+    format!("r/{tenant}/{event}")
+}
+
+/// The row that says that an event was replayed to an endpoint.
+#[must_use]
+pub fn replayed(tenant: &TenantId, event: &EventId, endpoint: &EndpointId, replay: &ReplayId) -> Key {
+    Key::new(replayed_partition(tenant, event), format!("{endpoint}/{replay}"))
+}
+
+/// Endpoint and replay of such a row.
+#[must_use]
+pub fn replayed_of(sk: &str) -> Option<(EndpointId, ReplayId)> {
+    let (endpoint, replay) = sk.split_once('/')?;
+    Some((EndpointId::parse(endpoint).ok()?, ReplayId::parse(replay).ok()?))
+}
+
+/// Partition of a tenant's replay jobs.
+#[must_use]
+pub fn jobs_partition(tenant: &TenantId) -> String {
+    format!("j/{tenant}")
+}
+
+/// A replay job.
+#[must_use]
+pub fn job(tenant: &TenantId, replay: &ReplayId) -> Key {
+    Key::new(jobs_partition(tenant), replay.as_str())
+}
+
+/// The tenant and replay that a job's key is about.
+#[must_use]
+pub fn job_of(key: &Key) -> Option<(TenantId, ReplayId)> {
+    Some((
+        TenantId::parse(key.pk.strip_prefix("j/")?).ok()?,
+        ReplayId::parse(&key.sk).ok()?,
+    ))
+}
+
+/// Partition of the minutes of a call.
+#[must_use]
+pub fn call_partition(tenant: &TenantId, call_id: &str) -> String {
+    format!("c/{tenant}/{call_id}")
+}
+
+/// What happened in a call, as one pass of the sweeper found it; `first` is its earliest event.
+#[must_use]
+pub fn call(tenant: &TenantId, call_id: &str, first: Timestamp) -> Key {
+    Key::new(call_partition(tenant, call_id), encode_time(first))
+}
+
+/// Milliseconds of an hour.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// The beginning of the hour that `at` lies in.
+#[must_use]
+pub fn hour_of(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() - at.as_millis() % HOUR_MS)
+}
+
+/// Partition of a tenant's hourly statistics.
+#[must_use]
+pub fn hours_partition(tenant: &TenantId) -> String {
+    format!("h/{tenant}")
+}
+
+/// Statistics of one hour of an endpoint; of the whole tenant without one.
+#[must_use]
+pub fn hour(tenant: &TenantId, endpoint: Option<&EndpointId>, hour: Timestamp) -> Key {
+    let who = endpoint.map_or("-", EndpointId::as_str);
+    Key::new(hours_partition(tenant), format!("{who}/{}", encode_time(hour)))
+}
+
+/// Partition of the tenants that were active in the hour of `at`.
+#[must_use]
+pub fn active_partition(at: Timestamp) -> String {
+    format!("active/{}", encode_time(hour_of(at)))
+}
+
+/// The mark that a tenant was active in the hour of `at`.
+#[must_use]
+pub fn active(at: Timestamp, tenant: &TenantId) -> Key {
+    Key::new(active_partition(at), tenant.as_str())
+}
+
+/// The first hour that the sweeper has not swept whole.
+#[must_use]
+pub fn sweep_progress() -> Key {
+    Key::new("sweep".to_owned(), "progress")
+}
+
+/// How far the sweeper has seen a tenant's events.
+#[must_use]
+pub fn sweep_mark(tenant: &TenantId) -> Key {
+    Key::new(format!("sweep/{tenant}"), "mark")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deliverys_key_tells_the_delivery() {
+        let tenant = TenantId::parse("noor-pharmacy").unwrap();
+        let at = Timestamp::from_millis(1_795_000_000_000);
+        for id in ["src_001613.ep_0123456789ABCDEF", "a:b.ep_1.rpl_01JD3ZK8Q000000001"] {
+            let id = DeliveryId::parse(id).unwrap();
+            assert_eq!(delivery_of(&delivery(&tenant, &id, at, 4)), Some((tenant.clone(), id)));
+        }
+    }
+
+    #[test]
+    fn own_and_minted_events_sort_together_by_time() {
+        let tenant = TenantId::parse("acme").unwrap();
+        let at = |ms: i64| Timestamp::from_millis(1_795_000_000_000 + ms);
+        let minted = |ms| event(&tenant, &EventId::mint(at(ms), 0, 7)).sk;
+        let own = |ms| time_row(&tenant, 0, at(ms), &EventId::parse("src_1").unwrap()).sk;
+        let sorted = [minted(0), own(1), minted(2), own(3)];
+        assert!(sorted.is_sorted(), "{sorted:?}");
+        assert_eq!(event_of(&own(1)), Some((EventId::parse("src_1").unwrap(), true)));
+        assert_eq!(event_of(&minted(0)), Some((EventId::mint(at(0), 0, 7), false)));
+    }
+
+    #[test]
+    fn no_tenant_reaches_into_another_by_its_name() {
+        // The separator cannot be written in a name, so no pair of names gives one key.
+        for name in ["a/b", "a/", "/", "a~b"] {
+            assert!(
+                TenantId::parse(name).is_err() && EventId::parse(name).is_err(),
+                "{name}"
+            );
+        }
+    }
+}

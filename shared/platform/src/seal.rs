@@ -1,0 +1,176 @@
+//! Secrets at rest: AES-256-GCM under a data key, bound to the tenant and endpoint they belong to, so that a row copied
+//! to another place does not open. Never logs, never prints.
+
+use std::fmt;
+
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use redial_domain::signature::Secret;
+use redial_domain::{EndpointId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// Bytes of the data key.
+pub const DATA_KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+/// First byte of a sealed value: the form of what follows.
+const VERSION: u8 = 1;
+
+/// A sealed value does not open: another key, another place, or damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the endpoint's secrets do not open with this data key")]
+pub struct SealError;
+
+/// Seals and opens the secrets of endpoints.
+#[derive(Clone)]
+pub struct Sealer {
+    cipher: Aes256Gcm,
+    random: Random,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(redacted)")
+    }
+}
+
+/// The secrets of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Signs.
+    pub secret: Secret,
+    /// Signs too, until the moment beside it.
+    pub previous: Option<(Secret, Timestamp)>,
+}
+
+impl Credentials {
+    /// The secrets that sign at `now`, the newest first.
+    #[must_use]
+    pub fn signing(&self, now: Timestamp) -> Vec<Secret> {
+        let previous = self
+            .previous
+            .iter()
+            .filter(|(_, until)| now < *until)
+            .map(|(secret, _)| secret.clone());
+        std::iter::once(self.secret.clone()).chain(previous).collect()
+    }
+}
+
+/// The sealed text: the only place where secrets are written out.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    s: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p: Option<(String, Timestamp)>,
+}
+
+fn place(tenant: &TenantId, endpoint: &EndpointId) -> String {
+    format!("redial/{tenant}/{endpoint}")
+}
+
+impl Sealer {
+    /// With a data key of 32 bytes.
+    #[must_use]
+    pub fn new(data_key: &[u8; DATA_KEY_BYTES], random: Random) -> Self {
+        Self {
+            cipher: Aes256Gcm::new(data_key.into()),
+            random,
+        }
+    }
+
+    /// Seals the secrets of one endpoint: version, nonce, ciphertext with tag.
+    ///
+    /// # Errors
+    /// [`SealError`] in practice never: the text is short.
+    pub fn seal(&self, tenant: &TenantId, endpoint: &EndpointId, secrets: &Credentials) -> Result<Vec<u8>, SealError> {
+        let text = serde_json::to_vec(&Sealed {
+            s: secrets.secret.reveal().to_owned(),
+            p: secrets
+                .previous
+                .as_ref()
+                .map(|(secret, until)| (secret.reveal().to_owned(), *until)),
+        })
+        .map_err(|_| SealError)?;
+        let nonce: [u8; NONCE_BYTES] = self.random.bytes();
+        let place = place(tenant, endpoint);
+        let payload = Payload {
+            msg: &text,
+            aad: place.as_bytes(),
+        };
+        let ciphertext = self
+            .cipher
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| SealError)?;
+        Ok([&[VERSION], nonce.as_slice(), &ciphertext].concat())
+    }
+
+    /// Opens what [`Sealer::seal`] sealed for the same endpoint.
+    ///
+    /// # Errors
+    /// [`SealError`] if it does not open.
+    pub fn open(&self, tenant: &TenantId, endpoint: &EndpointId, sealed: &[u8]) -> Result<Credentials, SealError> {
+        let Some((&VERSION, rest)) = sealed.split_first() else {
+            return Err(SealError);
+        };
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError)?;
+        let place = place(tenant, endpoint);
+        let payload = Payload {
+            msg: ciphertext,
+            aad: place.as_bytes(),
+        };
+        let text = self
+            .cipher
+            .decrypt(&Nonce::from(*nonce), payload)
+            .map_err(|_| SealError)?;
+        let Sealed { s, p } = serde_json::from_slice(&text).map_err(|_| SealError)?;
+        let secret = |text: &str| Secret::parse_chosen(text).map_err(|_| SealError);
+        let previous = p
+            .map(|(text, until)| secret(&text).map(|secret| (secret, until)))
+            .transpose()?;
+        Ok(Credentials {
+            secret: secret(&s)?,
+            previous,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Credentials {
+        let until = Timestamp::from_millis(1_795_000_000_000);
+        Credentials {
+            secret: Secret::from_random([1; 32]),
+            previous: Some((Secret::from_random([2; 32]), until)),
+        }
+    }
+
+    #[test]
+    fn opens_only_where_it_was_sealed() {
+        let sealer = Sealer::new(&[9; 32], Random::seeded(1));
+        let (tenant, endpoint) = (TenantId::parse("acme").unwrap(), EndpointId::mint(1));
+        let sealed = sealer.seal(&tenant, &endpoint, &secrets()).unwrap();
+        assert_eq!(sealer.open(&tenant, &endpoint, &sealed), Ok(secrets()));
+        assert_eq!(sealer.open(&tenant, &EndpointId::mint(2), &sealed), Err(SealError));
+        assert_eq!(
+            sealer.open(&TenantId::parse("other").unwrap(), &endpoint, &sealed),
+            Err(SealError)
+        );
+        assert_eq!(
+            Sealer::new(&[8; 32], Random::seeded(1)).open(&tenant, &endpoint, &sealed),
+            Err(SealError)
+        );
+        for cut in 0..sealed.len() {
+            assert_eq!(sealer.open(&tenant, &endpoint, &sealed[..cut]), Err(SealError));
+        }
+    }
+
+    #[test]
+    fn an_old_secret_signs_until_its_overlap_ends() {
+        let until = Timestamp::from_millis(1_795_000_000_000);
+        assert_eq!(secrets().signing(until.plus_millis(-1)).len(), 2);
+        assert_eq!(secrets().signing(until).len(), 1);
+    }
+}

@@ -1,0 +1,346 @@
+//! The table `config`: tenants, endpoints and keys. Every change of a tenant or its endpoints raises the tenant's version
+//! in the same transaction, so that ingest can tell whether its copy is current.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use redial_domain::endpoint::Endpoint;
+use redial_domain::{EndpointId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, dynamo, n, s};
+use crate::item::Item;
+use crate::keys::{self, Key};
+use crate::seal::Credentials;
+
+/// Days that a tenant's events are kept, unless its settings say otherwise.
+pub const DEFAULT_RETENTION_DAYS: u16 = 30;
+/// Fewest days of retention.
+pub const MIN_RETENTION_DAYS: u16 = 3;
+/// Most days of retention.
+pub const MAX_RETENTION_DAYS: u16 = 365;
+
+/// A tenant's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Days that its events are kept, from the setting on.
+    pub retention_days: u16,
+    /// True if it may post events of types that no catalogue has.
+    #[serde(default)]
+    pub allow_unknown_types: bool,
+    /// Shards of its time-ordered lists; only ever raised.
+    pub shards: u16,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Tenant {
+    /// A tenant with the default settings.
+    #[must_use]
+    pub const fn new(id: TenantId, now: Timestamp) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            retention_days: DEFAULT_RETENTION_DAYS,
+            allow_unknown_types: false,
+            shards: keys::DEFAULT_SHARDS,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+/// An endpoint with its secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEndpoint {
+    /// What everybody may know.
+    pub endpoint: Endpoint,
+    /// What only the dispatcher and the tenant may.
+    pub credentials: Credentials,
+}
+
+/// A tenant with all its endpoints, as of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantConfig {
+    /// The version it was read at, or an older one: never newer than what it holds.
+    pub version: u64,
+    /// The settings.
+    pub tenant: Tenant,
+    /// The endpoints, by id.
+    pub endpoints: Vec<Arc<StoredEndpoint>>,
+}
+
+impl TenantConfig {
+    /// The endpoint of that id.
+    #[must_use]
+    pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<StoredEndpoint>> {
+        self.endpoints.iter().find(|stored| stored.endpoint.id == *id)
+    }
+}
+
+/// A key of the API, as stored: never the key itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The part of the key that is no secret.
+    pub id: String,
+    /// SHA-256 of the whole key's text.
+    pub hash: Vec<u8>,
+    /// What it may do, as text (`auth::Scope`).
+    pub scope: String,
+    /// For people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, to the hour.
+    #[serde(default)]
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// One change of a tenant's configuration.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// A tenant is made or its settings are set.
+    PutTenant(&'a Tenant),
+    /// An endpoint is made or set; its `version` is filled in.
+    PutEndpoint(&'a mut Endpoint, &'a Credentials),
+    /// An endpoint is deleted.
+    DeleteEndpoint(&'a EndpointId),
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Plain structures of strings and numbers: serialising them cannot fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn parse<'a, T: Deserialize<'a>>(item: &'a Item, attribute: &'static str) -> Result<T, StoreError> {
+    let value = item
+        .get_text(attribute)
+        .and_then(|text| serde_json::from_str(text).ok());
+    Ok(item.need(attribute, value)?)
+}
+
+impl Store {
+    /// A tenant's version, strongly read from copy `copy`; `None` if there is no such tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn version(&self, tenant: &TenantId, copy: u16) -> Result<Option<u64>, StoreError> {
+        let item = self
+            .get(
+                &self.tables.config,
+                &keys::version(tenant, copy % keys::VERSION_COPIES),
+                true,
+            )
+            .await?;
+        Ok(item.and_then(|item| item.get_number("v")).map(i64::unsigned_abs))
+    }
+
+    /// A tenant and its endpoints; `None` if there is no such tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
+    pub async fn tenant_config(&self, tenant: &TenantId) -> Result<Option<TenantConfig>, StoreError> {
+        // The version first: what is read after it is at least as new.
+        let Some(version) = self.version(tenant, 0).await? else {
+            return Ok(None);
+        };
+        let query = self
+            .partition(&self.tables.config, &keys::tenant_partition(tenant), " ", "~")
+            .consistent_read(true);
+        let (mut settings, mut endpoints) = (None, Vec::new());
+        for item in self.query_all(query, usize::MAX).await? {
+            if item.key().sk == "tenant" {
+                settings = Some(parse::<Tenant>(&item, "j")?);
+            } else {
+                endpoints.push(Arc::new(self.read_endpoint(tenant, &item)?));
+            }
+        }
+        Ok(settings.map(|tenant| TenantConfig {
+            version,
+            tenant,
+            endpoints,
+        }))
+    }
+
+    fn read_endpoint(&self, tenant: &TenantId, item: &Item) -> Result<StoredEndpoint, StoreError> {
+        let endpoint: Endpoint = parse(item, "j")?;
+        let sealed = item.need("x", item.get_bytes("x"))?;
+        let credentials = self.sealer.open(tenant, &endpoint.id, sealed)?;
+        Ok(StoredEndpoint { endpoint, credentials })
+    }
+
+    /// Applies `change` if the tenant's version is still `expected` (0: there is no tenant yet). Answers the new version.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if somebody else changed the tenant's configuration since `expected` was read.
+    pub async fn change(&self, tenant: &TenantId, expected: u64, change: Change<'_>) -> Result<u64, StoreError> {
+        let version = expected + 1;
+        let table = &self.tables.config;
+        let put = |item: Item| Put::builder().table_name(table).set_item(Some(item.0)).build().ok();
+        let mut writes = Vec::new();
+        match change {
+            Change::PutTenant(settings) => {
+                let item = Item::from(&keys::tenant(tenant)).text("j", json(settings));
+                writes.push(TransactWriteItem::builder().set_put(put(item)).build());
+                let entry = Item::from(&keys::directory(tenant)).text("j", json(settings));
+                writes.push(TransactWriteItem::builder().set_put(put(entry)).build());
+            }
+            Change::PutEndpoint(endpoint, credentials) => {
+                endpoint.version = version;
+                let sealed = self.sealer.seal(tenant, &endpoint.id, credentials)?;
+                let key = keys::endpoint(tenant, &endpoint.id);
+                let item = Item::from(&key).text("j", json(endpoint)).bytes("x", sealed);
+                writes.push(TransactWriteItem::builder().set_put(put(item)).build());
+            }
+            Change::DeleteEndpoint(endpoint) => {
+                let key = Some(Item::from(&keys::endpoint(tenant, endpoint)).0);
+                let delete = Delete::builder().table_name(table).set_key(key).build().ok();
+                writes.push(TransactWriteItem::builder().set_delete(delete).build());
+            }
+        }
+        for copy in 0..keys::VERSION_COPIES {
+            writes.push(self.raise_version(&keys::version(tenant, copy), expected, version));
+        }
+        let answer = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(version),
+            Err(error) if is_conflict(&error) => Err(StoreError::Conflict("the tenant's configuration")),
+            Err(error) => Err(dynamo("TransactWriteItems")(error)),
+        }
+    }
+
+    fn raise_version(&self, copy: &Key, expected: u64, version: u64) -> TransactWriteItem {
+        let number = |version: u64| n(i64::try_from(version).unwrap_or(i64::MAX));
+        let condition = if expected == 0 {
+            "attribute_not_exists(pk)"
+        } else {
+            "v = :expected"
+        };
+        let update = Update::builder()
+            .table_name(&self.tables.config)
+            .set_key(Some(Item::from(copy).0))
+            .update_expression("SET v = :v")
+            .condition_expression(condition)
+            .expression_attribute_values(":v", number(version));
+        let update = if expected == 0 {
+            update
+        } else {
+            update.expression_attribute_values(":expected", number(expected))
+        };
+        TransactWriteItem::builder().set_update(update.build().ok()).build()
+    }
+
+    /// Tenants after `after`, by id, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
+    pub async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, StoreError> {
+        let items = self
+            .list_config(keys::TENANTS, after.map(TenantId::as_str), limit)
+            .await?;
+        items.iter().map(|item| parse(item, "j")).collect()
+    }
+
+    /// A key by its id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the stored item cannot be read.
+    pub async fn api_key(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
+        let item = self.get(&self.tables.config, &keys::api_key(id), true).await?;
+        item.map(|item| parse(&item, "j")).transpose()
+    }
+
+    /// Keys after `after`, by id, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
+    pub async fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
+        let items = self.list_config(keys::API_KEYS, after, limit).await?;
+        items.iter().map(|item| parse(item, "j")).collect()
+    }
+
+    async fn list_config(&self, pk: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.config)
+            .key_condition_expression("pk = :pk AND sk > :after")
+            .expression_attribute_values(":pk", s(pk))
+            .expression_attribute_values(":after", s(after.unwrap_or(" ")))
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        self.query_all(query, limit).await
+    }
+
+    /// Stores a key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        self.put(
+            &self.tables.config,
+            Item::from(&keys::api_key(&key.id)).text("j", json(key)),
+        )
+        .await
+    }
+
+    /// Notes when a key was used, if it still exists.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn touch_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let item = Item::from(&keys::api_key(&key.id)).text("j", json(key));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.config)
+            .set_item(Some(item.0));
+        match put.condition_expression("attribute_exists(pk)").send().await {
+            Err(e)
+                if e.as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            other => other.map(|_| ()).map_err(dynamo("PutItem")),
+        }
+    }
+
+    /// Deletes a key; false if there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn delete_api_key(&self, id: &str) -> Result<bool, StoreError> {
+        let request = self.client.delete_item().table_name(&self.tables.config);
+        let request = request.set_key(Some(Item::from(&keys::api_key(id)).0));
+        let old = request
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+            .send()
+            .await;
+        Ok(old.map_err(dynamo("DeleteItem"))?.attributes.is_some())
+    }
+}
+
+fn is_conflict<R>(error: &aws_sdk_dynamodb::error::SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        return false;
+    };
+    let code = |reason: &aws_sdk_dynamodb::types::CancellationReason| reason.code.clone().unwrap_or_default();
+    canceled
+        .cancellation_reasons()
+        .iter()
+        .any(|reason| matches!(code(reason).as_str(), "ConditionalCheckFailed" | "TransactionConflict"))
+}

@@ -1,0 +1,359 @@
+//! Deliveries and their attempts in the table `events`. The record of a delivery decides what has happened to it; the
+//! queue is only its clock.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{DeliveryId, EventId, EventTypeName, TenantId, Timestamp};
+
+use super::{Store, StoreError, dynamo, n, s};
+use crate::blob;
+use crate::item::Item;
+use crate::keys::{self, Key};
+use crate::message::DeliveryMessage;
+
+/// Bytes of a response that the delivery's own row keeps; a failed attempt's row keeps them all.
+pub const EXCERPT_BYTES: usize = 256;
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Which one, from 1.
+    pub n: u32,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
+    /// `ok`, or what went wrong (`delivery::attempt_code`).
+    pub code: String,
+    /// Milliseconds from the request to the end of the answer.
+    pub duration_ms: u32,
+    /// The sentence that says what follows, and why.
+    pub next: String,
+    /// What of the response was kept. Hostile text.
+    pub response: Vec<u8>,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which one.
+    pub id: DeliveryId,
+    /// When its event was accepted.
+    pub accepted_at: Timestamp,
+    /// Shards of the event.
+    pub shards: u16,
+    /// The type of the event.
+    pub event_type: EventTypeName,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The last of them.
+    pub last: Option<AttemptRecord>,
+    /// Why it is dead, canceled or held: a stable code.
+    pub reason: Option<String>,
+    /// When the next attempt may be made.
+    pub next_at: Option<Timestamp>,
+    /// When the sweeper must look at it: a held delivery is sent then, one that was sent from the table sent again.
+    pub due_at: Option<Timestamp>,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is written.
+    Written,
+    /// The record knows better: it is final, or counts as many attempts already.
+    Superseded,
+}
+
+impl DeliveryRecord {
+    /// A record for the delivery of a message, nothing having happened yet.
+    #[must_use]
+    pub fn new(
+        message: &DeliveryMessage,
+        event_type: EventTypeName,
+        state: DeliveryState,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            tenant: message.tenant.clone(),
+            id: message.delivery(),
+            accepted_at: message.accepted_at(),
+            shards: message.shards,
+            event_type,
+            state,
+            attempts: 0,
+            last: None,
+            reason: None,
+            next_at: None,
+            due_at: None,
+            expires_at,
+        }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        keys::delivery(&self.tenant, &self.id, self.accepted_at, self.shards)
+    }
+
+    fn to_item(&self) -> Item {
+        let listed = matches!(
+            self.state,
+            DeliveryState::Retrying | DeliveryState::Held | DeliveryState::Dead
+        );
+        let state_list = listed.then(|| keys::state_partition(&self.tenant, &self.id.endpoint, self.state));
+        let due_list = self.due_at.map(|_| keys::due_partition(self.id.event.as_str()));
+        let mut item = Item::from(&self.key())
+            .text("st", self.state.as_str())
+            .moment("ac", self.accepted_at)
+            .number("sh", self.shards.into())
+            .text("ty", self.event_type.as_str())
+            .number("n", self.attempts.into())
+            .maybe_text("rs", self.reason.as_deref())
+            .maybe_number("nx", self.next_at.map(Timestamp::as_millis))
+            .maybe_text("w", state_list)
+            .maybe_text("q", due_list)
+            .maybe_number("qt", self.due_at.map(Timestamp::as_millis))
+            .number("ttl", self.expires_at.as_secs());
+        if let Some(last) = &self.last {
+            item = item
+                .moment("la", last.at)
+                .maybe_number("hs", last.status.map(i64::from))
+                .text("cd", last.code.as_str())
+                .number("ms", last.duration_ms.into())
+                .text("why", last.next.as_str());
+            let excerpt = &last.response[..last.response.len().min(EXCERPT_BYTES)];
+            if !excerpt.is_empty() {
+                item = item.bytes("rb", excerpt.to_vec());
+            }
+        }
+        item
+    }
+}
+
+fn read_attempt(item: &Item, n: u32, response: Vec<u8>) -> Option<AttemptRecord> {
+    Some(AttemptRecord {
+        n,
+        at: item.get_moment("la")?,
+        status: item.get_number("hs").and_then(|status| u16::try_from(status).ok()),
+        code: item.get_text("cd")?.to_owned(),
+        duration_ms: u32::try_from(item.get_number("ms")?).ok()?,
+        next: item.get_text("why").unwrap_or_default().to_owned(),
+        response,
+    })
+}
+
+/// Reads a delivery's item.
+pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
+    let (tenant, id) = item.need("pk", keys::delivery_of(&item.key()))?;
+    let attempts = item.get_number("n").and_then(|n| u32::try_from(n).ok());
+    let attempts = item.need("n", attempts)?;
+    let ttl_ms = item.get_number("ttl").map(|seconds| seconds.saturating_mul(1000));
+    let shards = item.get_number("sh").and_then(|n| u16::try_from(n).ok());
+    Ok(DeliveryRecord {
+        tenant,
+        id,
+        accepted_at: item.need("ac", item.get_moment("ac"))?,
+        shards: item.need("sh", shards)?,
+        event_type: item.need(
+            "ty",
+            item.get_text("ty").and_then(|text| EventTypeName::parse(text).ok()),
+        )?,
+        state: item.need("st", item.get_text("st").and_then(DeliveryState::parse))?,
+        attempts,
+        last: read_attempt(item, attempts, item.get_bytes("rb").unwrap_or_default().to_vec()),
+        reason: item.get_text("rs").map(str::to_owned),
+        next_at: item.get_moment("nx"),
+        due_at: item.get_moment("qt"),
+        expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
+    })
+}
+
+impl Store {
+    /// The record of a delivery, strongly read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the item cannot be read.
+    pub async fn delivery(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+        accepted_at: Timestamp,
+        shards: u16,
+    ) -> Result<Option<DeliveryRecord>, StoreError> {
+        let key = keys::delivery(tenant, id, accepted_at, shards);
+        let item = self.get(&self.tables.events, &key, true).await?;
+        item.as_ref().map(read_delivery).transpose()
+    }
+
+    /// The records of deliveries that exist, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn deliveries(&self, keys: &[Key], consistent: bool) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let items = self.get_all(&self.tables.events, keys, consistent).await?;
+        items.iter().map(read_delivery).collect()
+    }
+
+    /// Records what a receiver took: whatever the record said before, this is true.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn record_success(&self, record: &DeliveryRecord) -> Result<(), StoreError> {
+        self.put(&self.tables.events, record.to_item()).await
+    }
+
+    /// Records a failed attempt: a row of its own, then the delivery's, unless that is final or counts it already.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn record_failure(&self, record: &DeliveryRecord) -> Result<Recorded, StoreError> {
+        if let Some(last) = &record.last {
+            let mut row = Item::from(&keys::attempt(&record.tenant, &record.id, last.n))
+                .moment("la", last.at)
+                .maybe_number("hs", last.status.map(i64::from))
+                .text("cd", last.code.as_str())
+                .number("ms", last.duration_ms.into())
+                .text("why", last.next.as_str())
+                .number("ttl", record.expires_at.as_secs());
+            if !last.response.is_empty() {
+                row = row.bytes("rb", blob::pack(&last.response)?);
+            }
+            self.put(&self.tables.events, row).await?;
+        }
+        self.record_unless_final(record, "n < :n", &[(":n", n(record.attempts.into()))])
+            .await
+    }
+
+    /// Records a state that no attempt led to (held, queued again, canceled, dead without an attempt), unless the record
+    /// is final.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn record_state(&self, record: &DeliveryRecord) -> Result<Recorded, StoreError> {
+        self.record_unless_final(record, "n <= :n", &[(":n", n(record.attempts.into()))])
+            .await
+    }
+
+    /// Records a state only if the record is still what `before` was: same state and due time.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn record_if_unchanged(
+        &self,
+        before: &DeliveryRecord,
+        record: &DeliveryRecord,
+    ) -> Result<Recorded, StoreError> {
+        let mut condition = "st = :before AND n = :n".to_owned();
+        let mut values = vec![(":before", s(before.state.as_str())), (":n", n(before.attempts.into()))];
+        if let Some(due_at) = before.due_at {
+            condition.push_str(" AND qt = :due");
+            values.push((":due", n(due_at.as_millis())));
+        }
+        self.put_if(record, &condition, &values).await
+    }
+
+    async fn record_unless_final(
+        &self,
+        record: &DeliveryRecord,
+        counts: &str,
+        values: &[(&str, AttributeValue)],
+    ) -> Result<Recorded, StoreError> {
+        let condition = format!("attribute_not_exists(pk) OR (st IN (:queued, :retrying, :held) AND {counts})");
+        let states = [
+            (":queued", s(DeliveryState::Queued.as_str())),
+            (":retrying", s(DeliveryState::Retrying.as_str())),
+            (":held", s(DeliveryState::Held.as_str())),
+        ];
+        self.put_if(record, &condition, &[states.as_slice(), values].concat())
+            .await
+    }
+
+    async fn put_if(
+        &self,
+        record: &DeliveryRecord,
+        condition: &str,
+        values: &[(&str, AttributeValue)],
+    ) -> Result<Recorded, StoreError> {
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.events)
+            .set_item(Some(record.to_item().0))
+            .condition_expression(condition);
+        for (name, value) in values {
+            put = put.expression_attribute_values(*name, value.clone());
+        }
+        match put.send().await {
+            Ok(_) => Ok(Recorded::Written),
+            Err(e)
+                if e.as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Recorded::Superseded)
+            }
+            Err(error) => Err(dynamo("PutItem")(error)),
+        }
+    }
+
+    /// The failed attempts of all deliveries of an event, by delivery and number.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a row cannot be read.
+    pub async fn failed_attempts(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+    ) -> Result<Vec<(DeliveryId, AttemptRecord)>, StoreError> {
+        self.attempt_rows(tenant, event, " ", "~").await
+    }
+
+    /// The failed attempts of one delivery, by number.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a row cannot be read.
+    pub async fn failed_attempts_of(
+        &self,
+        tenant: &TenantId,
+        id: &DeliveryId,
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
+        let prefix = keys::attempts_prefix(id);
+        let rows = self
+            .attempt_rows(tenant, &id.event, &prefix, &format!("{prefix}~"))
+            .await?;
+        Ok(rows.into_iter().map(|(_, attempt)| attempt).collect())
+    }
+
+    async fn attempt_rows(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<(DeliveryId, AttemptRecord)>, StoreError> {
+        let query = self.partition(&self.tables.events, &keys::attempts_partition(tenant, event), from, to);
+        let items = self.query_all(query.consistent_read(true), usize::MAX).await?;
+        items.iter().map(|item| read_attempt_row(event, item)).collect()
+    }
+}
+
+fn read_attempt_row(event: &EventId, item: &Item) -> Result<(DeliveryId, AttemptRecord), StoreError> {
+    let sk = item.key().sk;
+    let mut parts = sk.split('/');
+    let (endpoint, replay, number) = (parts.next(), parts.next(), parts.next());
+    let written = match replay {
+        Some("") | None => format!("{event}.{}", endpoint.unwrap_or_default()),
+        Some(replay) => format!("{event}.{}.{replay}", endpoint.unwrap_or_default()),
+    };
+    let id = item.need("sk", DeliveryId::parse(&written).ok())?;
+    let number = item.need("sk", number.and_then(|number| number.parse().ok()))?;
+    let response = item.get_bytes("rb").map(blob::unpack).transpose()?.unwrap_or_default();
+    let attempt = item.need("la", read_attempt(item, number, response))?;
+    Ok((id, attempt))
+}

@@ -1,0 +1,192 @@
+//! Events in the table `events`: stored once, never changed.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use redial_domain::event::Content;
+use redial_domain::{AgentId, EndpointId, EventId, EventTypeName, TenantId, Timestamp};
+
+use super::{Store, StoreError, dynamo, n};
+use crate::blob;
+use crate::item::Item;
+use crate::keys;
+
+/// Bytes of a request's digest that are kept: 128 bits tell requests apart.
+const DIGEST_BYTES: usize = 16;
+
+/// An accepted event, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: EventId,
+    /// True if the platform gave the id.
+    pub own_id: bool,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Shards of its tenant then.
+    pub shards: u16,
+    /// What tells the request from another with the same id.
+    pub digest: Vec<u8>,
+    /// The endpoints it matched, in the order of their ids.
+    pub matched: Vec<EndpointId>,
+    /// Its type.
+    pub event_type: EventTypeName,
+    /// Its agent.
+    pub agent: Option<AgentId>,
+    /// Its call.
+    pub call_id: Option<String>,
+    /// Its content, packed (`blob`).
+    pub packed: Vec<u8>,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutEvent {
+    /// It is stored.
+    Stored,
+    /// An event of that id was there first.
+    Exists(Box<StoredEvent>),
+}
+
+impl StoredEvent {
+    /// The kept part of a content's digest.
+    #[must_use]
+    pub fn digest_of(content: &Content) -> Vec<u8> {
+        content.digest()[..DIGEST_BYTES].to_vec()
+    }
+
+    /// The content.
+    ///
+    /// # Errors
+    /// [`StoreError::Blob`] if it cannot be read.
+    pub fn content(&self) -> Result<Content, StoreError> {
+        Ok(blob::to_content(&self.packed)?)
+    }
+
+    fn shard(&self) -> u16 {
+        keys::event_shard(self.call_id.as_deref(), self.id.as_str(), self.shards)
+    }
+
+    fn described(&self, item: Item) -> Item {
+        item.moment("at", self.accepted_at)
+            .number("sh", self.shards.into())
+            .texts("m", self.matched.iter().map(EndpointId::as_str))
+            .text("ty", self.event_type.as_str())
+            .maybe_text("ag", self.agent.as_ref().map(AgentId::as_str))
+            .maybe_text("c", self.call_id.as_deref())
+            .number("ttl", self.expires_at.as_secs())
+    }
+
+    fn to_item(&self) -> Item {
+        self.described(Item::from(&keys::event(&self.tenant, &self.id)))
+            .flag("own", self.own_id)
+            .bytes("d", self.digest.clone())
+            .bytes("b", self.packed.clone())
+    }
+
+    fn to_time_row(&self) -> Item {
+        self.described(Item::from(&keys::time_row(
+            &self.tenant,
+            self.shard(),
+            self.accepted_at,
+            &self.id,
+        )))
+    }
+}
+
+/// Reads an event's item or its time row (which has neither digest nor content).
+pub(super) fn read_event(tenant: &TenantId, id: EventId, item: &Item) -> Result<StoredEvent, StoreError> {
+    let matched = item
+        .get_texts("m")
+        .into_iter()
+        .map(EndpointId::parse)
+        .collect::<Result<_, _>>()
+        .ok();
+    let agent = item.get_text("ag").map(AgentId::parse).transpose().ok();
+    let event_type = item.get_text("ty").and_then(|text| EventTypeName::parse(text).ok());
+    let shards = item.get_number("sh").and_then(|n| u16::try_from(n).ok());
+    let ttl_ms = item.get_number("ttl").map(|seconds| seconds.saturating_mul(1000));
+    Ok(StoredEvent {
+        tenant: tenant.clone(),
+        own_id: item.has_flag("own") || id.minted_parts().is_none(),
+        id,
+        accepted_at: item.need("at", item.get_moment("at"))?,
+        shards: item.need("sh", shards)?,
+        digest: item.get_bytes("d").unwrap_or_default().to_vec(),
+        matched: item.need("m", matched)?,
+        event_type: item.need("ty", event_type)?,
+        agent: item.need("ag", agent)?,
+        call_id: item.get_text("c").map(str::to_owned),
+        packed: item.get_bytes("b").unwrap_or_default().to_vec(),
+        expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
+    })
+}
+
+impl Store {
+    /// Stores an event, unless one of its id is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the event that is there cannot be read.
+    pub async fn put_event(&self, event: &StoredEvent) -> Result<PutEvent, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.events)
+            .set_item(Some(event.to_item().0))
+            // DynamoDB deletes what is past its ttl days late; it counts as gone.
+            .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", n(event.accepted_at.as_secs()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(PutEvent::Stored),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let old = Item(failed.item().cloned().unwrap_or_default());
+                    Ok(PutEvent::Exists(Box::new(read_event(
+                        &event.tenant,
+                        event.id.clone(),
+                        &old,
+                    )?)))
+                }
+                _ => Err(dynamo("PutItem")(error)),
+            },
+        }
+    }
+
+    /// Writes the rows that make events with the platform's own ids findable by time. Each tenant and id at most once.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_time_rows(&self, events: &[&StoredEvent]) -> Result<(), StoreError> {
+        let rows: Vec<Item> = events.iter().map(|event| event.to_time_row()).collect();
+        self.put_all(&self.tables.events, rows).await
+    }
+
+    /// Takes such a row back.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn delete_time_row(&self, event: &StoredEvent) -> Result<(), StoreError> {
+        let key = keys::time_row(&event.tenant, event.shard(), event.accepted_at, &event.id);
+        self.delete_all(&self.tables.events, &[key]).await
+    }
+
+    /// An event by its id, if it is stored and not past its retention at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the item cannot be read.
+    pub async fn event(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+        now: Timestamp,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let item = self.get(&self.tables.events, &keys::event(tenant, id), true).await?;
+        let event = item.map(|item| read_event(tenant, id.clone(), &item)).transpose()?;
+        Ok(event.filter(|event| event.expires_at > now))
+    }
+}

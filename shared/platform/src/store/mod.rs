@@ -1,0 +1,240 @@
+//! What Redial remembers: both tables, behind typed operations. The only code that calls DynamoDB. Decides nothing about
+//! deliveries; writes what it is told and answers questions. docs/DATA.md draws the items.
+
+pub mod config;
+pub mod deliveries;
+pub mod events;
+pub mod lists;
+pub mod replays;
+pub mod sweep;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
+
+use crate::item::{Attributes, Corrupt, Item};
+use crate::keys::Key;
+use crate::seal::{SealError, Sealer};
+
+/// Items in one `BatchWriteItem`, by AWS's limit.
+const BATCH_WRITE: usize = 25;
+/// Keys in one `BatchGetItem`, by AWS's limit.
+const BATCH_GET: usize = 100;
+/// Times a batch is sent again for what DynamoDB left unprocessed.
+const UNPROCESSED_TRIES: u32 = 6;
+
+/// The store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB refused or did not answer.
+    #[error("DynamoDB {operation} failed: {source}")]
+    Dynamo {
+        /// The operation.
+        operation: &'static str,
+        /// What the SDK said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// DynamoDB kept leaving items unprocessed.
+    #[error("DynamoDB {operation} left items unprocessed {UNPROCESSED_TRIES} times")]
+    Unprocessed {
+        /// The operation.
+        operation: &'static str,
+    },
+    /// A stored item cannot be read.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// A stored content cannot be read.
+    #[error(transparent)]
+    Blob(#[from] crate::blob::BlobError),
+    /// A stored secret cannot be opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Somebody else changed the same thing meanwhile; asking again helps.
+    #[error("{0} was changed by somebody else at the same time")]
+    Conflict(&'static str),
+}
+
+/// Keeps an SDK error with its operation's name.
+fn dynamo<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> StoreError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    move |error| StoreError::Dynamo {
+        operation,
+        source: aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string().into(),
+    }
+}
+
+/// Names of the two tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Tenants, endpoints, keys.
+    pub config: String,
+    /// Events, deliveries, attempts, replays.
+    pub events: String,
+}
+
+/// Both tables. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: Tables,
+    sealer: Sealer,
+}
+
+impl Store {
+    /// A store on two existing tables.
+    #[must_use]
+    pub const fn new(client: Client, tables: Tables, sealer: Sealer) -> Self {
+        Self { client, tables, sealer }
+    }
+
+    async fn get(&self, table: &str, key: &Key, consistent: bool) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(table).consistent_read(consistent);
+        let answer = request
+            .set_key(Some(Item::from(key).0))
+            .send()
+            .await
+            .map_err(dynamo("GetItem"))?;
+        Ok(answer.item.map(Item))
+    }
+
+    async fn put(&self, table: &str, item: Item) -> Result<(), StoreError> {
+        let request = self.client.put_item().table_name(table).set_item(Some(item.0));
+        request.send().await.map_err(dynamo("PutItem"))?;
+        Ok(())
+    }
+
+    /// All items of a query, page by page, until `limit` items are there.
+    async fn query_all(&self, query: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut start: Option<Attributes> = None;
+        loop {
+            let page = query
+                .clone()
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(dynamo("Query"))?;
+            items.extend(page.items.unwrap_or_default().into_iter().map(Item));
+            start = page.last_evaluated_key;
+            if start.is_none() || items.len() >= limit {
+                items.truncate(limit);
+                return Ok(items);
+            }
+        }
+    }
+
+    /// A query of one partition, with a range of sort keys: from `from` (inclusive) to `to` (inclusive).
+    fn partition(&self, table: &str, pk: &str, from: &str, to: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+    }
+
+    async fn write_batches(&self, table: &str, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let mut tries = 0;
+        while !requests.is_empty() {
+            let rest = requests.split_off(requests.len().min(BATCH_WRITE));
+            let call = self
+                .client
+                .batch_write_item()
+                .request_items(table, std::mem::take(&mut requests));
+            let answer = call.send().await.map_err(dynamo("BatchWriteItem"))?;
+            let left: Vec<WriteRequest> = answer
+                .unprocessed_items
+                .unwrap_or_default()
+                .into_values()
+                .flatten()
+                .collect();
+            tries = if left.is_empty() { 0 } else { tries + 1 };
+            if tries == UNPROCESSED_TRIES {
+                return Err(StoreError::Unprocessed {
+                    operation: "BatchWriteItem",
+                });
+            }
+            back_off(tries).await;
+            requests = left;
+            requests.extend(rest);
+        }
+        Ok(())
+    }
+
+    /// Puts items that nobody else writes at the same time, in batches.
+    async fn put_all(&self, table: &str, items: impl IntoIterator<Item = Item>) -> Result<(), StoreError> {
+        let put = |item: Item| PutRequest::builder().set_item(Some(item.0)).build().ok();
+        let requests = items
+            .into_iter()
+            .filter_map(put)
+            .map(|put| WriteRequest::builder().put_request(put).build());
+        self.write_batches(table, requests.collect()).await
+    }
+
+    /// Deletes items, in batches.
+    async fn delete_all(&self, table: &str, keys: &[Key]) -> Result<(), StoreError> {
+        let delete = |key: &Key| DeleteRequest::builder().set_key(Some(Item::from(key).0)).build().ok();
+        let requests = keys
+            .iter()
+            .filter_map(delete)
+            .map(|del| WriteRequest::builder().delete_request(del).build());
+        self.write_batches(table, requests.collect()).await
+    }
+
+    /// The items of `keys` that exist, in no order. The keys must be distinct.
+    async fn get_all(&self, table: &str, keys: &[Key], consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
+        let mut wanted: Vec<Attributes> = keys.iter().map(|key| Item::from(key).0).collect();
+        let mut tries = 0;
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(wanted.len().min(BATCH_GET));
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(consistent)
+                .build();
+            let Ok(keys) = keys else { return Ok(found) };
+            let call = self.client.batch_get_item().request_items(table, keys);
+            let answer = call.send().await.map_err(dynamo("BatchGetItem"))?;
+            found.extend(answer.responses.unwrap_or_default().into_values().flatten().map(Item));
+            wanted = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|left| left.keys)
+                .collect();
+            tries = if wanted.is_empty() { 0 } else { tries + 1 };
+            if tries == UNPROCESSED_TRIES {
+                return Err(StoreError::Unprocessed {
+                    operation: "BatchGetItem",
+                });
+            }
+            back_off(tries).await;
+            wanted.extend(rest);
+        }
+        Ok(found)
+    }
+}
+
+/// Waits before a batch is sent again, longer each time: what AWS asks of whoever gets unprocessed items back.
+async fn back_off(tries: u32) {
+    if tries > 0 {
+        tokio::time::sleep(Duration::from_millis(25 << tries)).await;
+    }
+}
+
+/// A string attribute value.
+fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute value.
+fn n(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}

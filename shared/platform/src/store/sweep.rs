@@ -1,0 +1,308 @@
+//! What the sweeper needs: what is due, which tenants were active, how far it has seen, and what it counts.
+
+use std::collections::BTreeMap;
+
+use redial_domain::delivery::DeliveryState;
+use redial_domain::id::{decode_time, encode_time};
+use redial_domain::{EndpointId, EventId, ReplayId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::deliveries::{DeliveryRecord, read_delivery};
+use super::events::{StoredEvent, read_event};
+use super::{Store, StoreError, n, s};
+use crate::item::Item;
+use crate::keys::{self, Key};
+
+/// Something the sweeper must look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// A held delivery whose time has come, or one that was sent from the table and never recorded.
+    Delivery(Box<DeliveryRecord>),
+    /// A replay job whose worker stopped.
+    Job(TenantId, ReplayId),
+}
+
+/// How far the sweeper has seen a tenant's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepMark {
+    /// Events accepted before this moment have all their deliveries recorded, or sent again.
+    pub repaired: Timestamp,
+    /// Hours that end before this moment are rolled up.
+    pub rolled: Timestamp,
+}
+
+/// What happened in an hour: of one endpoint, or of a whole tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourCounts {
+    /// Events accepted (for an endpoint: matched).
+    pub matched: u64,
+    /// Their deliveries by state, as of the rollup.
+    pub states: BTreeMap<String, u64>,
+    /// Attempts made.
+    pub attempts: u64,
+}
+
+impl HourCounts {
+    /// Deliveries in `state`.
+    #[must_use]
+    pub fn of(&self, state: DeliveryState) -> u64 {
+        self.states.get(state.as_str()).copied().unwrap_or_default()
+    }
+
+    /// Counts one delivery.
+    pub fn count(&mut self, state: DeliveryState, attempts: u32) {
+        *self.states.entry(state.as_str().to_owned()).or_default() += 1;
+        self.attempts += u64::from(attempts);
+    }
+
+    /// The ledger: matched minus every state. Anything but 0 is a fault.
+    #[must_use]
+    pub fn difference(&self) -> i64 {
+        let counted: u64 = self.states.values().sum();
+        i64::try_from(self.matched).unwrap_or(i64::MAX) - i64::try_from(counted).unwrap_or(i64::MAX)
+    }
+
+    /// True if something may still change: the hour is to be counted again.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        DeliveryState::ALL
+            .into_iter()
+            .any(|state| !state.is_final() && self.of(state) > 0)
+    }
+}
+
+/// An event of a call, as the sweeper noted it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallEvent {
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Which.
+    pub event: EventId,
+}
+
+impl Store {
+    /// What is due at `now` in one partition of `by_due`, earliest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn due(&self, partition: &str, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .index_name(keys::BY_DUE)
+            .key_condition_expression("q = :q AND qt <= :now")
+            .expression_attribute_values(":q", s(partition))
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let read = |item: Item| match keys::job_of(&item.key()) {
+            Some((tenant, replay)) => Ok(Due::Job(tenant, replay)),
+            None => read_delivery(&item).map(|record| Due::Delivery(Box::new(record))),
+        };
+        self.query_all(query, limit).await?.into_iter().map(read).collect()
+    }
+
+    /// Notes that a tenant is active in the hour of `now`: only active tenants are swept.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn mark_active(&self, tenant: &TenantId, now: Timestamp) -> Result<(), StoreError> {
+        let expires = keys::hour_of(now).plus_millis(48 * keys::HOUR_MS);
+        let item = Item::from(&keys::active(now, tenant)).number("ttl", expires.as_secs());
+        self.put(&self.tables.events, item).await
+    }
+
+    /// Tenants that were active in the hour of `at`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn active_tenants(&self, at: Timestamp) -> Result<Vec<TenantId>, StoreError> {
+        let query = self.partition(&self.tables.events, &keys::active_partition(at), " ", "~");
+        let items = self.query_all(query.consistent_read(true), usize::MAX).await?;
+        let read = |item: &Item| item.need("sk", TenantId::parse(&item.key().sk).ok());
+        Ok(items.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// How far a tenant's events have been seen.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn sweep_mark(&self, tenant: &TenantId) -> Result<Option<SweepMark>, StoreError> {
+        let item = self.get(&self.tables.events, &keys::sweep_mark(tenant), true).await?;
+        Ok(item.and_then(|item| {
+            Some(SweepMark {
+                repaired: item.get_moment("re")?,
+                rolled: item.get_moment("ro")?,
+            })
+        }))
+    }
+
+    /// Notes how far a tenant's events have been seen.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_sweep_mark(&self, tenant: &TenantId, mark: SweepMark) -> Result<(), StoreError> {
+        let item = Item::from(&keys::sweep_mark(tenant))
+            .moment("re", mark.repaired)
+            .moment("ro", mark.rolled);
+        self.put(&self.tables.events, item).await
+    }
+
+    /// The first hour that has not been swept whole; `None`: the sweeper has never run.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn sweep_progress(&self) -> Result<Option<Timestamp>, StoreError> {
+        let item = self.get(&self.tables.events, &keys::sweep_progress(), true).await?;
+        Ok(item.and_then(|item| item.get_moment("hr")))
+    }
+
+    /// Notes the first hour that has not been swept whole.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_sweep_progress(&self, hour: Timestamp) -> Result<(), StoreError> {
+        self.put(
+            &self.tables.events,
+            Item::from(&keys::sweep_progress()).moment("hr", hour),
+        )
+        .await
+    }
+
+    /// A tenant's events accepted from `since` up to, not reaching, `until`, oldest first in one shard, at most `limit`.
+    /// Those with the platform's own ids come from their time rows and have no content.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn events_between(
+        &self,
+        tenant: &TenantId,
+        shard: u16,
+        since: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let pk = keys::events_partition(tenant, shard);
+        let to = format!("{}~~", encode_time(until.plus_millis(-1)));
+        let query = self
+            .partition(&self.tables.events, &pk, &encode_time(since), &to)
+            .filter_expression("attribute_not_exists(own)");
+        let items = self.query_all(query.consistent_read(true), limit).await?;
+        let read = |item: &Item| {
+            let (id, _) = item.need("sk", keys::event_of(&item.key().sk))?;
+            read_event(tenant, id, item)
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// An endpoint's recorded deliveries at times from `since` up to, not reaching, `until`, in one shard.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn deliveries_between(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        shard: u16,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let pk = keys::deliveries_partition(tenant, endpoint, shard);
+        let to = format!("{}~~", encode_time(until.plus_millis(-1)));
+        let query = self.partition(&self.tables.events, &pk, &encode_time(since), &to);
+        self.query_all(query, usize::MAX)
+            .await?
+            .iter()
+            .map(read_delivery)
+            .collect()
+    }
+
+    /// Stores the counts of an hour.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_hours(
+        &self,
+        tenant: &TenantId,
+        hour: Timestamp,
+        counts: &[(Option<EndpointId>, HourCounts)],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let rows = counts.iter().map(|(endpoint, counts)| {
+            Item::from(&keys::hour(tenant, endpoint.as_ref(), hour))
+                .text("j", serde_json::to_string(counts).unwrap_or_default())
+                .flag("open", counts.is_open())
+                .number("ttl", expires_at.as_secs())
+        });
+        self.put_all(&self.tables.events, rows).await
+    }
+
+    /// The counts of an endpoint (of the tenant, without one) by hour, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn hours(
+        &self,
+        tenant: &TenantId,
+        endpoint: Option<&EndpointId>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, HourCounts)>, StoreError> {
+        let Key { pk, sk: from } = keys::hour(tenant, endpoint, since);
+        let to = keys::hour(tenant, endpoint, until).sk;
+        let items = self
+            .query_all(self.partition(&self.tables.events, &pk, &from, &to), usize::MAX)
+            .await?;
+        let read = |item: &Item| {
+            let hour = item.key().sk.rsplit('/').next().and_then(decode_time);
+            let counts = item.get_text("j").and_then(|text| serde_json::from_str(text).ok());
+            Ok((item.need("sk", hour)?, item.need("j", counts)?))
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// Notes events of a call.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_calls(
+        &self,
+        tenant: &TenantId,
+        calls: &BTreeMap<String, Vec<CallEvent>>,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let rows = calls.iter().filter_map(|(call_id, events)| {
+            let first = events.iter().map(|event| event.accepted_at).min()?;
+            let texts = events
+                .iter()
+                .map(|event| format!("{}/{}", encode_time(event.accepted_at), event.event));
+            Some(
+                Item::from(&keys::call(tenant, call_id, first))
+                    .texts("ev", texts)
+                    .number("ttl", expires_at.as_secs()),
+            )
+        });
+        self.put_all(&self.tables.events, rows).await
+    }
+
+    /// The events of a call that the sweeper has noted, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a row cannot be read.
+    pub async fn call_events(&self, tenant: &TenantId, call_id: &str) -> Result<Vec<CallEvent>, StoreError> {
+        let query = self.partition(&self.tables.events, &keys::call_partition(tenant, call_id), " ", "~");
+        let mut events = Vec::new();
+        for item in self.query_all(query, usize::MAX).await? {
+            for text in item.get_texts("ev") {
+                let read = text
+                    .split_once('/')
+                    .and_then(|(at, id)| Some((decode_time(at)?, EventId::parse(id).ok()?)));
+                let (accepted_at, event) = item.need("ev", read)?;
+                events.push(CallEvent { accepted_at, event });
+            }
+        }
+        events.sort();
+        events.dedup();
+        Ok(events)
+    }
+}
