@@ -2,7 +2,9 @@
 //! promise: what is answered is stored, and what is stored is delivered, by the sweeper if a crash comes between.
 
 mod accept;
+mod invocation;
 mod route;
 
 pub use accept::{Accepted, Answer, Ingest};
+pub use invocation::Invocation;
 pub use route::{openapi, router};

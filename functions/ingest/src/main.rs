@@ -1,3 +1,20 @@
-//! Wires the clients of `ingest` and runs it on Lambda.
+//! Wires ingest to Lambda: requests of its function URL go to the router, anything else is a direct invocation with the
+//! same JSON.
 
-fn main() {}
+use std::sync::Arc;
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use redial_ingest::{Ingest, Invocation, router};
+use redial_platform::auth::Authenticator;
+use redial_platform::aws;
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    aws::init_log();
+    let env = aws::environment().await?;
+    let authenticator = Authenticator::new(env.store.clone(), env.clock.clone());
+    let ingest = Arc::new(Ingest::new(env.store, env.queues, env.clock, env.random));
+    let invocation = Invocation::new(Arc::clone(&ingest), router(ingest, authenticator));
+    run(service_fn(|event: LambdaEvent<Box<RawValue>>| invocation.answer(event))).await
+}

@@ -33,7 +33,6 @@ struct BatchAnswer {
 }
 
 /// The HTTP routes of ingest.
-#[must_use]
 pub fn router(ingest: Arc<Ingest>, authenticator: Authenticator) -> axum::Router {
     routes_with_docs()
         .with_state(Ingress { ingest, authenticator })

@@ -48,7 +48,7 @@ impl Sweeper {
                     messages.extend(self.release(*record, now).await?);
                 }
                 Due::Job(tenant, replay) => {
-                    summary.continued += u64::from(self.continue_job(tenant, replay, now).await?)
+                    summary.continued += u64::from(self.continue_job(tenant, replay, now).await?);
                 }
             }
         }

@@ -1,3 +1,25 @@
-//! Wires the clients of `sweeper` and runs it on Lambda.
+//! Wires the sweeper to Lambda: its schedule, and batches of the dead-letter queue.
 
-fn main() {}
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use redial_domain::retry::RetryPolicy;
+use redial_platform::aws;
+use redial_sweeper::Sweeper;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    aws::init_log();
+    let env = aws::environment().await?;
+    let sweeper = Sweeper::new(env.store, env.queues, env.clock, env.random, RetryPolicy::default());
+    run(service_fn(|event: LambdaEvent<Value>| answer(&sweeper, event.payload))).await
+}
+
+/// A batch of records is dead letters; anything else is the schedule's call.
+async fn answer(sweeper: &Sweeper, payload: Value) -> Result<Value, Error> {
+    if payload.get("Records").is_some() {
+        let letters: SqsEvent = serde_json::from_value(payload)?;
+        return Ok(serde_json::to_value(sweeper.intake(letters).await)?);
+    }
+    Ok(serde_json::to_value(sweeper.sweep().await?)?)
+}

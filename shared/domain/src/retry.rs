@@ -234,7 +234,7 @@ mod tests {
         for json in [
             r#"{"attempts":0}"#,
             r#"{"attempts":21}"#,
-            r#"{"delays":[]}"#,
+            r#"{"attempts":2,"delays":[]}"#,
             r#"{"delays":[0]}"#,
             r#"{"delays":[41401]}"#,
             r#"{"base_s":5,"factor":0.5}"#,

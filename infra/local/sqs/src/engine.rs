@@ -124,19 +124,7 @@ impl Engine {
                 at_ms,
                 visible_at_ms,
             } => {
-                if let Some(queue) = self.queues.get_mut(queue as usize) {
-                    queue.update(serial, |message| {
-                        message.standing = Standing::InFlight;
-                        message.visible_at_ms = visible_at_ms;
-                        message.receive_count = message.receive_count.saturating_add(1);
-                        let first_at_ms = message.receives.map_or(at_ms, |receives| receives.first_at_ms);
-                        message.receives = Some(Receives {
-                            first_at_ms,
-                            last_at_ms: at_ms,
-                            last: receive,
-                        });
-                    });
-                }
+                self.apply_received(queue, serial, receive, at_ms, visible_at_ms);
             }
             Record::VisibilityChanged {
                 queue,
@@ -177,6 +165,23 @@ impl Engine {
                 }
             }
         }
+    }
+
+    fn apply_received(&mut self, number: u32, serial: u64, receive: u64, at_ms: i64, visible_at_ms: i64) {
+        let Some(queue) = self.queues.get_mut(number as usize) else {
+            return;
+        };
+        queue.update(serial, |message| {
+            message.standing = Standing::InFlight;
+            message.visible_at_ms = visible_at_ms;
+            message.receive_count = message.receive_count.saturating_add(1);
+            let first_at_ms = message.receives.map_or(at_ms, |receives| receives.first_at_ms);
+            message.receives = Some(Receives {
+                first_at_ms,
+                last_at_ms: at_ms,
+                last: receive,
+            });
+        });
     }
 
     fn apply_queue(&mut self, number: u32, name: Arc<str>, attributes: QueueAttributes, created: i64, modified: i64) {

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 use super::error::CliError;
 
+/// Where `redial serve` is, unless told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:4080";
 /// What `redial serve` writes into its data folder while it runs.
 const SERVE_FILE: &str = "serve.json";
 
@@ -19,7 +21,7 @@ const SERVE_FILE: &str = "serve.json";
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
     /// Redial's API, as http://127.0.0.1:4080 [default: the `redial serve` that runs on --data-dir]
-    #[arg(long, env = "REDIAL_URL", global = true, value_name = "URL")]
+    #[arg(long, env = "REDIAL_URL", global = true, value_name = "URL", hide_env_values = true)]
     url: Option<String>,
     /// API key, as rd_... [default: the key of the `redial serve` that runs on --data-dir]
     #[arg(long, env = "REDIAL_KEY", global = true, value_name = "KEY", hide_env_values = true)]
@@ -73,24 +75,27 @@ impl ConnectionArgs {
             });
         }
         let running = self.running()?;
-        match (url, key, running) {
-            (None, key, Some(running)) => Ok(Connection {
-                url: parse_url(&running.url)?,
-                key: key.unwrap_or(running.key),
-            }),
-            (Some(url), None, running) => {
-                let url = parse_url(&url)?;
-                let same = running.filter(|running| parse_url(&running.url).is_ok_and(|r| r.origin() == url.origin()));
-                let key = same.map(|running| running.key).ok_or_else(|| {
-                    CliError::NotConnected(format!("no key for {}: give --key or REDIAL_KEY", origin(&url)))
-                })?;
-                Ok(Connection { url, key })
-            }
-            _ => Err(CliError::NotConnected(format!(
-                "no `redial serve` runs on {}: start one, or give --url and --key (REDIAL_URL and REDIAL_KEY)",
-                self.data_dir.display()
-            ))),
-        }
+        let Some(url) = url else {
+            return match (running, key) {
+                (Some(running), key) => Ok(Connection {
+                    url: parse_url(&running.url)?,
+                    key: key.unwrap_or(running.key),
+                }),
+                (None, Some(key)) => Ok(Connection {
+                    url: parse_url(DEFAULT_URL)?,
+                    key,
+                }),
+                (None, None) => Err(CliError::NotConnected(format!(
+                    "no `redial serve` runs on {}: start one, or give --url and --key (REDIAL_URL and REDIAL_KEY)",
+                    self.data_dir.display()
+                ))),
+            };
+        };
+        let url = parse_url(&url)?;
+        let same = running.filter(|running| parse_url(&running.url).is_ok_and(|other| other.origin() == url.origin()));
+        let no_key = || CliError::NotConnected(format!("no key for {}: give --key or REDIAL_KEY", origin(&url)));
+        let key = same.map(|running| running.key).ok_or_else(no_key)?;
+        Ok(Connection { url, key })
     }
 
     fn running(&self) -> Result<Option<ServeFile>, CliError> {
@@ -176,10 +181,10 @@ mod tests {
             args(None, None, dir.path()).resolve().err(),
             Some(CliError::NotConnected(_))
         ));
-        assert!(matches!(
-            args(None, Some("rd_k"), dir.path()).resolve().err(),
-            Some(CliError::NotConnected(_))
-        ));
+        assert_eq!(
+            args(None, Some("rd_k"), dir.path()).resolve().unwrap().url.as_str(),
+            "http://127.0.0.1:4080/"
+        );
         for url in ["redial", "ftp://a.example", "file:///etc/passwd"] {
             assert!(
                 matches!(

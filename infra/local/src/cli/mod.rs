@@ -45,8 +45,8 @@ A first round, in two terminals after `redial serve`:
 
 Exit codes:
   0  done; of `send`: everything was accepted
-  1  refused by Redial (not found, not valid, ...); of `send`: some events were refused; of `listen`: a signature
-     did not verify; of `replay`: the job failed
+  1  refused by Redial: not found, not valid, ...
+     send: some events were refused; listen: a signature did not verify; replay: the job failed
   2  the command line or an input file cannot be understood; nothing was sent
   3  Redial cannot be reached, answers with a server error, or does not accept the key
 
@@ -54,7 +54,7 @@ Environment:
   REDIAL_URL     where Redial's API is; --url comes first
   REDIAL_KEY     the API key, as rd_...; --key comes first
   REDIAL_TENANT  the tenant, for every command that takes --tenant
-  REDIAL_DATA    the folder of `redial serve`; its serve.json names URL and key where neither is given
+  REDIAL_DATA    the folder of `redial serve`; its serve.json names URL and key if nothing else does
   REDIAL_LISTEN  the address of `redial serve`";
 
 /// The `redial` command line.

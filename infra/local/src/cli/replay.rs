@@ -24,7 +24,7 @@ Examples:
   redial replay --tenant acme --event evt_01
   redial replay --tenant acme --delivery evt_01.ep_02
   redial replay --tenant acme --endpoint ep_02 --since 2h --state dead
-  redial replay --tenant acme --endpoint ep_02 --since 2026-11-20T05:00:00Z --until 1h --no-wait --json
+  redial replay --tenant acme --endpoint ep_02 --since 2026-11-20T05:00:00Z --until 1h --no-wait
 
 Each replayed event is a new delivery with attempts from 1 and the same webhook-id: receivers that keep ids see a \
 repeat. The exit code is 1 if the job failed or could not queue some deliveries.";

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use redial_domain::endpoint::Endpoint;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, dynamo, n, s};
+use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::seal::Credentials;
@@ -309,12 +310,7 @@ impl Store {
             .table_name(&self.tables.config)
             .set_item(Some(item.0));
         match put.condition_expression("attribute_exists(pk)").send().await {
-            Err(e)
-                if e.as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_refused(&error) => Ok(()),
             other => other.map(|_| ()).map_err(dynamo("PutItem")),
         }
     }
@@ -331,6 +327,36 @@ impl Store {
             .send()
             .await;
         Ok(old.map_err(dynamo("DeleteItem"))?.attributes.is_some())
+    }
+}
+
+/// The wrapped data key, if one is stored. Free of a [`Store`], which needs the key to exist.
+///
+/// # Errors
+/// [`StoreError`] if DynamoDB fails.
+pub async fn wrapped_data_key(client: &Client, table: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let key = Some(Item::from(&keys::data_key()).0);
+    let answer = client
+        .get_item()
+        .table_name(table)
+        .consistent_read(true)
+        .set_key(key)
+        .send()
+        .await;
+    let item = answer.map_err(dynamo("GetItem"))?.item.map(Item);
+    Ok(item.and_then(|item| item.get_bytes("w").map(<[u8]>::to_vec)))
+}
+
+/// Stores the wrapped data key unless one is there; whoever comes second reads the first one's.
+///
+/// # Errors
+/// [`StoreError`] if DynamoDB fails.
+pub async fn put_wrapped_data_key(client: &Client, table: &str, wrapped: Vec<u8>) -> Result<(), StoreError> {
+    let item = Item::from(&keys::data_key()).bytes("w", wrapped);
+    let put = client.put_item().table_name(table).set_item(Some(item.0));
+    match put.condition_expression("attribute_not_exists(pk)").send().await {
+        Err(error) if is_refused(&error) => Ok(()),
+        other => other.map(|_| ()).map_err(dynamo("PutItem")),
     }
 }
 

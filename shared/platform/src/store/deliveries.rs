@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{DeliveryId, EventId, EventTypeName, TenantId, Timestamp};
 
-use super::{Store, StoreError, dynamo, n, s};
+use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::blob;
 use crate::item::Item;
 use crate::keys::{self, Key};
@@ -292,12 +292,7 @@ impl Store {
         }
         match put.send().await {
             Ok(_) => Ok(Recorded::Written),
-            Err(e)
-                if e.as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Recorded::Superseded)
-            }
+            Err(error) if is_refused(&error) => Ok(Recorded::Superseded),
             Err(error) => Err(dynamo("PutItem")(error)),
         }
     }

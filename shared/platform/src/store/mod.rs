@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 
@@ -67,6 +68,13 @@ where
         operation,
         source: aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string().into(),
     }
+}
+
+/// True if a put was refused by its condition.
+fn is_refused<R>(error: &SdkError<PutItemError, R>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
 /// Names of the two tables.

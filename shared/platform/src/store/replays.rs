@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::lists::{After, Page};
-use super::{Store, StoreError, dynamo, n, s};
+use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
 use crate::keys;
 
@@ -238,12 +238,7 @@ impl Store {
             .expression_attribute_values(":lease", n(lease.as_millis()));
         match put.send().await {
             Ok(_) => Ok(()),
-            Err(e)
-                if e.as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(StoreError::Conflict("the replay"))
-            }
+            Err(error) if is_refused(&error) => Err(StoreError::Conflict("the replay")),
             Err(error) => Err(dynamo("PutItem")(error)),
         }
     }

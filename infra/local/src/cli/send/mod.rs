@@ -133,7 +133,7 @@ async fn send(
     patience: Patience,
 ) -> Result<Finish, CliError> {
     if let (None, Some(tenant)) = (&args.file, &args.tenant) {
-        make_tenant(&session, tenant).await?;
+        make_tenant(&session, tenant, patience).await?;
     }
     let started = Instant::now();
     let packed = batch::pack(events, args.batch.into());
@@ -149,8 +149,10 @@ async fn send(
 
 /// A sample's tenant is made on the way, so that a first try needs no preparation. A key that may only post events
 /// cannot look; then the event itself tells.
-async fn make_tenant(session: &Session, tenant: &str) -> Result<(), CliError> {
-    match session.client.ensure_tenant(tenant).await {
+async fn make_tenant(session: &Session, tenant: &str, patience: Patience) -> Result<(), CliError> {
+    let no_bar = ProgressBar::hidden();
+    let made = post::patiently(patience, &no_bar, async || session.client.ensure_tenant(tenant).await);
+    match made.await {
         Ok(true) => note(&format!("made tenant {tenant}")),
         Ok(false) => {}
         Err(CliError::Refused(problem)) if problem.status == 403 || problem.status == 404 => {}
@@ -172,8 +174,8 @@ async fn post_all(
     let mut left: usize = packed.batches.iter().map(|batch| batch.events.len()).sum();
     let bar = progress_bar(left);
     if left > 0 {
-        let ingest = post::ingest_url(&session.client, &patience, &bar).await?;
-        let post = |batch| post::post(&session.client, &ingest, batch, &patience, &bar);
+        let ingest = post::patiently(patience, &bar, async || session.client.ingest_url().await).await?;
+        let post = |batch| post::post(&session.client, &ingest, batch, patience, &bar);
         let mut posts = futures_util::stream::iter(packed.batches)
             .map(post)
             .buffered(concurrency);

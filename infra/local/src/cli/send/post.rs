@@ -14,6 +14,7 @@ use super::batch::{Batch, body};
 use super::source::Outgoing;
 use crate::cli::client::{Client, Refusal};
 use crate::cli::error::{CliError, Problem, with_causes};
+use crate::cli::output::note;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
@@ -67,17 +68,63 @@ impl Patience {
             first_backoff: FIRST_BACKOFF,
         }
     }
+}
 
-    /// Waits before the next try; false if that would be after the time is up.
-    async fn wait(self, started: Instant, tries: u32, asked: Option<Duration>) -> bool {
+/// One request that is being tried, possibly more than once.
+struct Trying<'a> {
+    patience: Patience,
+    bar: &'a ProgressBar,
+    started: Instant,
+    tries: u32,
+}
+
+impl<'a> Trying<'a> {
+    fn new(patience: Patience, bar: &'a ProgressBar) -> Self {
+        Self {
+            patience,
+            bar,
+            started: Instant::now(),
+            tries: 0,
+        }
+    }
+
+    /// Says what went wrong and waits before the next try; false if that would be after the time is up.
+    async fn again(&mut self, error: &CliError, asked: Option<Duration>) -> bool {
+        self.tries += 1;
         // Half fixed, half random: many commands that were refused together do not come back together.
-        let random = Random::System.below(1_000);
-        let wait = backoff(self.first_backoff, tries, random.into()).max(asked.unwrap_or_default());
-        if started.elapsed() + wait > self.retry_for {
+        let backoff = backoff(
+            self.patience.first_backoff,
+            self.tries,
+            Random::System.below(1_000).into(),
+        );
+        let wait = backoff.max(asked.unwrap_or_default());
+        if self.started.elapsed() + wait > self.patience.retry_for {
             return false;
         }
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!("trying again: {}", with_causes(error)));
+        } else if self.tries == 1 {
+            let seconds = self.patience.retry_for.as_secs();
+            note(&format!("{}; trying again for {seconds} s", with_causes(error)));
+        }
         tokio::time::sleep(wait).await;
+        self.bar.set_message("");
         true
+    }
+}
+
+/// Asks until there is an answer that another try would not change, or the time is up.
+pub(super) async fn patiently<T>(
+    patience: Patience,
+    bar: &ProgressBar,
+    mut ask: impl AsyncFnMut() -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let mut trying = Trying::new(patience, bar);
+    loop {
+        match ask().await {
+            Err(error) if is_transient(&error) && trying.again(&error, None).await => {}
+            settled => return settled,
+        }
     }
 }
 
@@ -89,55 +136,25 @@ fn backoff(first: Duration, tries: u32, random_permille: u32) -> Duration {
     full / 2 + full * random_permille.min(1_000) / 2_000
 }
 
-/// Asks where events go, with the same patience as a post.
-pub(super) async fn ingest_url(client: &Client, patience: &Patience, bar: &ProgressBar) -> Result<Url, CliError> {
-    let started = Instant::now();
-    let mut tries = 0;
-    loop {
-        match client.ingest_url().await {
-            Ok(url) => return Ok(url),
-            Err(error) if is_transient(&error) => {
-                tries += 1;
-                bar.set_message(format!("trying again: {}", with_causes(&error)));
-                if !patience.wait(started, tries, None).await {
-                    return Err(error);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Posts a batch until every event is accepted or refused for good, or the time is up.
-pub(super) async fn post(
-    client: &Client,
-    ingest: &Url,
-    batch: Batch,
-    patience: &Patience,
-    bar: &ProgressBar,
-) -> Posted {
-    let started = Instant::now();
+pub(super) async fn post(client: &Client, ingest: &Url, batch: Batch, patience: Patience, bar: &ProgressBar) -> Posted {
+    let mut trying = Trying::new(patience, bar);
     let mut posted = Posted {
         unsent: batch.events,
         ..Posted::default()
     };
-    let mut tries = 0;
     loop {
-        let answer = client.post_events(ingest, body(&posted.unsent)).await;
-        let failure = match answer {
+        let failure = match client.post_events(ingest, body(&posted.unsent)).await {
             Ok(answer) => take_answers(client, &answer, &mut posted),
             Err(refusal) => Some(refusal),
         };
         let Some(refusal) = failure else { return posted };
         match refusal.error {
             error if is_transient(&error) => {
-                tries += 1;
-                bar.set_message(format!("trying again: {}", with_causes(&error)));
-                if !patience.wait(started, tries, refusal.retry_after).await {
+                if !trying.again(&error, refusal.retry_after).await {
                     posted.stopped_by = Some(error);
                     return posted;
                 }
-                bar.set_message("");
             }
             CliError::Refused(problem) if !problem.is_about_the_key() => {
                 // The request as a whole is refused for good: so is each of its events.
