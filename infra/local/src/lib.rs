@@ -4,3 +4,4 @@ pub mod cli;
 pub mod connector;
 pub mod dynamodb;
 pub mod serve;
+pub mod template;

@@ -1,0 +1,355 @@
+//! Tests: the deployed template is understood as docs/DATA.md and DESIGN section 5 say, and what cannot be run is named.
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+
+use super::*;
+
+fn deployed() -> Template {
+    Template::built_in().unwrap()
+}
+
+/// The source of the settings, to compare with what the template sets.
+const SETTINGS: &str = include_str!("../../../../shared/platform/src/settings.rs");
+
+/// A queue with a mapping, to be changed by one line in each test.
+const SMALL: &str = "
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Batches: { Type: Number, Default: 7 }
+Resources:
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 60
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 4 }
+  Dead:
+    Type: AWS::SQS::Queue
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: 10
+      Events:
+        Jobs:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Work.Arn
+            BatchSize: 5
+            MaximumBatchingWindowInSeconds: 2
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            ScalingConfig: { MaximumConcurrency: !Ref Batches }
+        Often:
+          Type: Schedule
+          Properties: { Schedule: rate(5 minutes) }
+";
+
+/// The error that `SMALL` gives when `from` is replaced by `to`, with its causes.
+fn refused(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    let error = Template::read(&SMALL.replacen(from, to, 1)).unwrap_err();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[test]
+fn a_template_is_read_with_its_references_and_parameters() {
+    let template = Template::read(SMALL).unwrap();
+    assert_eq!(
+        template.queue("Work"),
+        Some(&Queue {
+            name: "Work".into(),
+            visibility_s: 60,
+            retention_s: 345_600,
+            redrive: Some(Redrive {
+                target: "Dead".into(),
+                max_receives: 4
+            }),
+        })
+    );
+    let mapping = EventSourceMapping {
+        function: "Worker".into(),
+        timeout: Duration::from_secs(10),
+        queue: "Work".into(),
+        batch_size: 5,
+        window: Duration::from_secs(2),
+        maximum_concurrency: 7,
+    };
+    assert_eq!(template.mappings, [mapping]);
+    let every = Duration::from_secs(300);
+    assert_eq!(
+        template.schedules,
+        [Schedule {
+            function: "Worker".into(),
+            every
+        }]
+    );
+}
+
+#[test]
+fn the_long_forms_of_references_are_the_same() {
+    let long = SMALL
+        .replace("!GetAtt Dead.Arn", "{ 'Fn::GetAtt': [Dead, Arn] }")
+        .replace("!Ref Batches", "{ Ref: Batches }");
+    assert_eq!(Template::read(&long).unwrap(), Template::read(SMALL).unwrap());
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    for (from, to, named) in [
+        (
+            "VisibilityTimeout: 60",
+            "FifoQueue: true",
+            "resource Work is not understood: unknown field `FifoQueue`",
+        ),
+        (
+            "VisibilityTimeout: 60",
+            "VisibilityTimeout: soon",
+            "resource Work is not understood: invalid type",
+        ),
+        ("!GetAtt Dead.Arn", "!GetAtt Dead.QueueName", "Dead.QueueName is no ARN"),
+        (
+            "!GetAtt Dead.Arn",
+            "!GetAtt Gone.Arn",
+            "resource Work: there is no queue Gone",
+        ),
+        (
+            "!GetAtt Dead.Arn",
+            "!GetDead Dead.Arn",
+            "!GetDead is no function of CloudFormation",
+        ),
+        (
+            "BatchSize: 5",
+            "BatchSize: 5000",
+            "resource Worker: its BatchSize must be 1 to 10",
+        ),
+        ("BatchSize: 5", "FilterCriteria: {}", "unknown field `FilterCriteria`"),
+        ("BatchSize: 5", "Enabled: false", "unknown field `Enabled`"),
+        (
+            "FunctionResponseTypes: [ReportBatchItemFailures]",
+            "BatchSize: 9",
+            "duplicate",
+        ),
+        (
+            "[ReportBatchItemFailures]",
+            "[]",
+            "resource Worker: its mapping must report partial failures",
+        ),
+        (
+            "Default: 7",
+            "MinValue: 7",
+            "resource Worker needs parameter Batches, which has no default",
+        ),
+        (
+            "Default: 7",
+            "Default: 1",
+            "resource Worker: its MaximumConcurrency must be at least 2",
+        ),
+        (
+            "VisibilityTimeout: 60",
+            "VisibilityTimeout: 9",
+            "longer than the visibility timeout of Work",
+        ),
+        (
+            "rate(5 minutes)",
+            "cron(0 10 * * ? *)",
+            "resource Worker: cron(0 10 * * ? *) is no rate",
+        ),
+        (
+            "Timeout: 10",
+            "Timeout: 10\n      ReservedConcurrentExecutions: 1",
+            "unknown field `ReservedConcurrent",
+        ),
+        ("Type: Schedule", "Type: SNS", "unknown variant `SNS`"),
+        (
+            "AWS::SQS::Queue",
+            "AWS::Kinesis::Stream",
+            "resource Work: there is no AWS::Kinesis::Stream",
+        ),
+        ("Resources:", "Mappings: {}\nResources:", "unknown field `Mappings`"),
+    ] {
+        let text = refused(from, to);
+        assert!(text.contains(named), "{to}: {text}");
+    }
+}
+
+#[test]
+fn rates_are_read_as_event_bridge_reads_them() {
+    assert_eq!(rate("rate(1 minute)"), Some(Duration::from_secs(60)));
+    assert_eq!(rate("rate(2 hours)"), Some(Duration::from_secs(7_200)));
+    for text in [
+        "rate(1 minutes)",
+        "rate(2 minute)",
+        "rate(0 minutes)",
+        "rate(1)",
+        "1 minute",
+        "rate(-1 minute)",
+    ] {
+        assert_eq!(rate(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_key_needs_its_attributes_defined() {
+    let table = "
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+";
+    let read = Template::read(table).unwrap();
+    assert_eq!(read.tables[0].key.sort, None);
+    let other = table.replace("[{ AttributeName: pk, KeyType", "[{ AttributeName: id, KeyType");
+    let error = Template::read(&other).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "resource Things: AttributeDefinitions does not define id"
+    );
+    let sorted_only = Template::read(&table.replace("KeyType: HASH", "KeyType: RANGE"));
+    assert!(matches!(sorted_only, Err(TemplateError::Unsupported { .. })));
+}
+
+#[test]
+fn the_deployed_tables_are_those_of_the_data_page() {
+    let attribute = |name: &str, kind| Attribute {
+        name: name.into(),
+        kind,
+    };
+    let text = |name| attribute(name, AttributeKind::String);
+    let key = Key {
+        partition: text("pk"),
+        sort: Some(text("sk")),
+    };
+    let index = |name: &str, partition, sort| IndexDescription {
+        name: name.into(),
+        key: Key {
+            partition: text(partition),
+            sort: Some(sort),
+        },
+        projection: Projection::All,
+    };
+    let config = TableDescription {
+        name: "ConfigTable".into(),
+        key: key.clone(),
+        indexes: Vec::new(),
+        ttl_attribute: None,
+    };
+    let events = TableDescription {
+        name: "EventsTable".into(),
+        key,
+        indexes: vec![
+            index("by_state", "w", text("sk")),
+            index("by_due", "q", attribute("qt", AttributeKind::Number)),
+        ],
+        ttl_attribute: Some("ttl".into()),
+    };
+    assert_eq!(deployed().tables, [config, events]);
+}
+
+#[test]
+fn the_deployed_ladder_is_delivery_then_retry_then_dead_letters() {
+    let template = deployed();
+    let redrive = |queue: &str| {
+        let redrive = template.queue(queue).unwrap().redrive.clone()?;
+        Some((redrive.target, redrive.max_receives))
+    };
+    assert_eq!(redrive("DeliveryQueue"), Some(("RetryQueue".into(), 3)));
+    assert_eq!(redrive("RetryQueue"), Some(("DeadLetterQueue".into(), 20)));
+    assert_eq!(redrive("ReplayQueue"), Some(("DeadLetterQueue".into(), 5)));
+    assert_eq!(redrive("DeadLetterQueue"), None);
+}
+
+#[test]
+fn every_deployed_queue_keeps_its_messages_for_14_days_and_waits_six_timeouts() {
+    let template = deployed();
+    for queue in &template.queues {
+        assert_eq!(queue.retention_s, 14 * 86_400, "{}", queue.name);
+    }
+    for mapping in &template.mappings {
+        let visibility = Duration::from_secs(template.queue(&mapping.queue).unwrap().visibility_s.into());
+        assert!(visibility >= mapping.timeout * 6, "{}", mapping.queue);
+    }
+}
+
+#[test]
+fn every_deployed_queue_has_one_mapping_and_retries_have_their_own() {
+    let template = deployed();
+    let mut mapped: Vec<_> = template
+        .mappings
+        .iter()
+        .map(|mapping| (mapping.function.as_str(), mapping.queue.as_str(), mapping.batch_size))
+        .collect();
+    mapped.sort_unstable();
+    assert_eq!(
+        mapped,
+        [
+            ("Dispatcher", "DeliveryQueue", 10),
+            ("Dispatcher", "RetryQueue", 10),
+            ("Replay", "ReplayQueue", 1),
+            ("Sweeper", "DeadLetterQueue", 10),
+        ]
+    );
+    let every = Duration::from_secs(60);
+    assert_eq!(
+        template.schedules,
+        [Schedule {
+            function: "Sweeper".into(),
+            every
+        }]
+    );
+}
+
+#[test]
+fn the_deployed_environment_is_what_the_settings_read() {
+    let read: BTreeSet<&str> = SETTINGS
+        .split('"')
+        .filter(|text| text.contains('_') && text.bytes().all(|c| c.is_ascii_uppercase() || c == b'_'))
+        .collect();
+    // Names of the template that are all upper case and end a line with a value: its environment variables.
+    let set: BTreeSet<&str> = BUILT_IN
+        .lines()
+        .filter_map(|line| line.trim().split_once(':').map(|(name, _)| name))
+        .filter(|name| name.contains('_') && name.bytes().all(|c| c.is_ascii_uppercase() || c == b'_'))
+        .collect();
+    assert_eq!(set, read);
+}
+
+#[test]
+fn no_deployed_role_has_a_wildcard_and_the_dispatcher_may_not_send() {
+    let resources = document::resources(BUILT_IN).unwrap();
+    let statements = |role: &Value| -> Vec<Value> {
+        let policies = role["Properties"]["Policies"].as_array().cloned().unwrap_or_default();
+        policies
+            .iter()
+            .flat_map(|policy| {
+                policy["PolicyDocument"]["Statement"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default()
+            })
+            .collect()
+    };
+    let roles = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
+    let roles: Vec<_> = roles.map(|(name, role)| (name, statements(role))).collect();
+    assert_eq!(roles.len(), 5);
+    for (name, statements) in roles {
+        assert!(!statements.is_empty(), "{name}");
+        for statement in statements {
+            assert!(!statement["Action"].to_string().contains('*'), "{name}: {statement}");
+            assert!(!statement["Resource"].to_string().contains('*'), "{name}: {statement}");
+            let may_send = statement["Action"].to_string().contains("sqs:SendMessage");
+            assert!(!(may_send && name == "DispatcherRole"), "{statement}");
+        }
+    }
+}
