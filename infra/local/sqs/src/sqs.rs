@@ -125,6 +125,12 @@ impl Sqs {
         self.inner.tick()
     }
 
+    /// Makes visible at once what was received and neither deleted nor given another visibility since. For the start of a
+    /// process that is the only receiver: whoever had those messages ended with the last one. Answers how many.
+    pub fn give_back(&self) -> usize {
+        self.inner.give_back()
+    }
+
     /// The earliest time, Unix milliseconds, at which a delayed or in-flight message becomes visible.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {

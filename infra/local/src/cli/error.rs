@@ -156,7 +156,7 @@ impl CliError {
     /// Tells the person at the terminal, on stderr.
     pub(super) fn report(&self) {
         if !matches!(self, Self::OutputClosed) {
-            note(&format!("redial: {}", with_causes(self)));
+            note(&format!("redial: {}", with_cause(self)));
         }
     }
 
@@ -177,17 +177,19 @@ impl CliError {
     }
 }
 
-/// An error with everything that caused it, in one line. A cause that the text already tells is left out.
-pub(super) fn with_causes(error: &dyn Error) -> String {
+/// An error and what is at the root of it, in one line. What lies between says how the libraries are layered.
+pub(super) fn with_cause(error: &dyn Error) -> String {
     let mut text = escaped(&error.to_string());
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = escaped(&inner.to_string());
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
+    let mut root = error.source();
+    while let Some(deeper) = root.and_then(Error::source) {
+        root = Some(deeper);
+    }
+    if let Some(root) = root
+        .map(|root| escaped(&root.to_string()))
+        .filter(|root| !text.contains(root))
+    {
+        text.push_str(": ");
+        text.push_str(&root);
     }
     text
 }

@@ -192,7 +192,7 @@ async fn serve(args: ServeArgs) -> ExitCode {
     match crate::serve::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(&format!("redial serve: {}", error::with_causes(&error)));
+            output::note(&format!("redial serve: {}", error::with_cause(&error)));
             ExitCode::FAILURE
         }
     }

@@ -138,6 +138,6 @@ async fn wait(session: &Session, tenant: &str, mut job: Value) -> Result<Value, 
 
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} deliveries  {per_sec}");
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} deliveries, {eta} left");
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }

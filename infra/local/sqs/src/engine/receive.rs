@@ -121,6 +121,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes visible what was received and neither deleted nor given another visibility since: whoever had it is gone.
+    /// Answers how many messages.
+    pub(crate) fn give_back(&mut self, now_ms: i64) -> usize {
+        let mut given = Vec::new();
+        for (number, queue) in (0..).zip(&self.queues) {
+            let timeout_ms = i64::from(queue.attributes.visibility_s) * 1000;
+            let untouched = queue.iter().filter(|message| {
+                let received = message.receives.filter(|_| message.standing == Standing::InFlight);
+                received.is_some_and(|r| message.visible_at_ms == r.last_at_ms.saturating_add(timeout_ms))
+            });
+            given.extend(untouched.map(|message| (number, message.serial)));
+        }
+        for &(queue, serial) in &given {
+            self.commit(Record::VisibilityChanged {
+                queue,
+                serial,
+                visible_at_ms: now_ms,
+            });
+        }
+        given.len()
+    }
+
     /// Makes a message in flight visible `seconds` from now; never later than 12 hours after its receive.
     pub(crate) fn change_visibility(
         &mut self,

@@ -135,6 +135,12 @@ impl Inner {
             .is_ok_and(|done| done.value)
     }
 
+    pub(super) fn give_back(&self) -> usize {
+        let given = self.run(Durability::Written, |engine, now_ms| Ok(engine.give_back(now_ms)));
+        self.tick();
+        given.map_or(0, |done| done.value)
+    }
+
     /// The timer's turn: does what is due and answers how long it may sleep. `None`: until it is told.
     pub(crate) fn timer_turn(&self) -> Option<Duration> {
         if self.closed.load(Ordering::SeqCst) || self.journal.failure().is_some() {

@@ -268,3 +268,29 @@ async fn a_move_task_of_more_than_one_turn_moves_everything() {
     assert_eq!(stand.sqs.counts("dead").unwrap().visible, 0);
     assert_eq!(stand.sqs.counts("q").unwrap().visible, count);
 }
+
+#[tokio::test]
+async fn what_the_last_process_was_working_on_is_given_back_and_what_waits_keeps_waiting() {
+    let mut stand = Stand::new().await;
+    stand.queue("q", &[]).await;
+    stand.send("q", &["being worked on", "backing off"]).await;
+    let received = stand.sqs.receive("q", 10, 0, None).await.unwrap();
+    let waits = received
+        .iter()
+        .find(|received| &*received.body == "backing off")
+        .unwrap();
+    let changed = stand
+        .sqs
+        .change_visibility_batch("q", &[(&waits.receipt_handle, 600)])
+        .await
+        .unwrap();
+    changed.into_iter().for_each(|changed| changed.unwrap());
+    stand.reopen().await;
+    assert!(stand.bodies("q", 5).await.is_empty());
+    assert_eq!(stand.sqs.give_back(), 1);
+    let again = stand.sqs.receive("q", 10, 0, None).await.unwrap();
+    assert_eq!(
+        again.iter().map(|r| (&*r.body, r.receive_count)).collect::<Vec<_>>(),
+        [("being worked on", 2)]
+    );
+}

@@ -19,7 +19,7 @@ use self::judge::{Ledger, Verdict};
 use self::receiver::{Behaviour, Receiver};
 use super::Session;
 use super::connection::ConnectionArgs;
-use super::error::{CliError, Finish, with_causes};
+use super::error::{CliError, Finish, with_cause};
 use super::output::note;
 
 /// How long the way out may take: deleting the endpoint, finishing the last answer.
@@ -165,7 +165,7 @@ async fn unregister(session: &Session, tenant: &str, endpoint: &str) {
     let deleted = session.client.send(Method::DELETE, &path, None);
     match tokio::time::timeout(CLEANUP_TIMEOUT, deleted).await {
         Ok(Ok(_)) => note(&format!("deleted {endpoint}")),
-        Ok(Err(error)) => note(&format!("{endpoint} was not deleted: {}", with_causes(&error))),
+        Ok(Err(error)) => note(&format!("{endpoint} was not deleted: {}", with_cause(&error))),
         Err(_) => note(&format!("{endpoint} was not deleted: Redial did not answer in time")),
     }
 }

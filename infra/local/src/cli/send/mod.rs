@@ -22,7 +22,7 @@ use self::post::{Accepted, Patience, Posted, Refused};
 use self::source::{Mint, Outgoing};
 use super::Session;
 use super::connection::ConnectionArgs;
-use super::error::{CliError, Finish, with_causes};
+use super::error::{CliError, Finish, with_cause};
 use super::output::{escaped, note};
 
 /// Most batches on their way at once.
@@ -199,7 +199,7 @@ fn progress_bar(events: usize) -> ProgressBar {
     if events < PROGRESS_FROM {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events  {per_sec}  {msg}");
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events, {eta} left  {msg}");
     let bar = ProgressBar::new(events as u64);
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }
@@ -210,7 +210,7 @@ fn document(tally: &Tally, elapsed: Duration) -> Value {
         "deliveries": tally.deliveries(),
         "refused": tally.refused.len(),
         "unsent": tally.unsent,
-        "stopped_by": tally.stopped_by.as_ref().map(|error| with_causes(error)),
+        "stopped_by": tally.stopped_by.as_ref().map(|error| with_cause(error)),
         "duration_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         "events": tally.accepted,
         "refusals": tally.refused,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, body};
 use super::source::Outgoing;
 use crate::cli::client::{Client, Refusal};
-use crate::cli::error::{CliError, Problem, with_causes};
+use crate::cli::error::{CliError, Problem, with_cause};
 use crate::cli::output::note;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -102,10 +102,10 @@ impl<'a> Trying<'a> {
             return false;
         }
         if !self.bar.is_hidden() {
-            self.bar.set_message(format!("trying again: {}", with_causes(error)));
+            self.bar.set_message(format!("trying again: {}", with_cause(error)));
         } else if self.tries == 1 {
             let seconds = self.patience.retry_for.as_secs();
-            note(&format!("{}; trying again for {seconds} s", with_causes(error)));
+            note(&format!("{}; trying again for {seconds} s", with_cause(error)));
         }
         tokio::time::sleep(wait).await;
         self.bar.set_message("");

@@ -9,12 +9,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use clap::Parser as _;
-use proptest::prelude::*;
 use redial_domain::{Timestamp, catalogue};
 use redial_platform::{Clock, Random};
-use serde_json::value::RawValue;
 
-use super::batch::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, body, pack};
+use super::batch::{MAX_BATCH_BYTES, pack};
 use super::*;
 use crate::cli::error::Problem;
 use crate::cli::tests::session;
@@ -359,42 +357,4 @@ fn an_event_that_fits_no_request_is_refused_alone() {
         panic!("not one")
     };
     assert_eq!((id.as_str(), code.as_str()), ("big", "event_too_large"));
-}
-
-fn outgoing(bytes: usize, n: usize) -> Outgoing {
-    let json = format!("\"{}\"", "x".repeat(bytes.max(3) - 2));
-    Outgoing {
-        id: Some(n.to_string()),
-        json: RawValue::from_string(json).unwrap(),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-    #[test]
-    fn a_batch_never_exceeds_what_redial_takes_and_the_order_is_kept(
-        sizes in proptest::collection::vec(prop_oneof![20 => 10usize..2_000, 1 => 200_000usize..MAX_BATCH_BYTES + 10], 0..1_200),
-        max_events in 1usize..600,
-    ) {
-        let events: Vec<Outgoing> = sizes.iter().enumerate().map(|(n, bytes)| outgoing(*bytes, n)).collect();
-        let packed = pack(events, max_events);
-        let mut order = Vec::new();
-        for (n, batch) in packed.batches.iter().enumerate() {
-            prop_assert!((1..=max_events.min(MAX_BATCH_EVENTS)).contains(&batch.events.len()));
-            let bytes = body(&batch.events).len();
-            prop_assert!(bytes < MAX_BATCH_BYTES);
-            order.extend(batch.events.iter().filter_map(|event| event.id.clone()));
-            // No batch is cut short for nothing.
-            if let Some(next) = packed.batches.get(n + 1) {
-                let full = batch.events.len() == max_events.min(MAX_BATCH_EVENTS);
-                prop_assert!(full || bytes + 1 + next.events[0].json.get().len() >= MAX_BATCH_BYTES);
-            }
-        }
-        let refused: Vec<&str> = packed.refused.iter().filter_map(|refused| refused.id.as_deref()).collect();
-        let expected: Vec<String> = (0..sizes.len()).map(|n| n.to_string()).filter(|id| !refused.contains(&id.as_str())).collect();
-        prop_assert_eq!(order, expected);
-        for id in refused {
-            prop_assert!(sizes[id.parse::<usize>().unwrap()] + 13 >= MAX_BATCH_BYTES);
-        }
-    }
 }
