@@ -1,1 +1,183 @@
-//! The management API.
+//! The management API: tenants, endpoints, keys, and what became of events. Every answer is JSON, every refusal an RFC 9457
+//! problem. The tenant comes from the key and the path together and is part of every table key: another tenant's thing
+//! answers exactly as a missing one. Never delivers anything itself and never logs a secret.
+//!
+//! The order of reading: [`router`], `access` (who may), `body` and `query` (what is asked), then one file per resource.
+
+mod access;
+mod attempts;
+mod body;
+mod change;
+mod cursor;
+mod deliveries;
+mod endpoint_fields;
+mod endpoint_state;
+mod endpoints;
+mod events;
+mod keys;
+mod limiter;
+mod listing;
+mod meta;
+mod query;
+mod replays;
+mod respond;
+mod secrets;
+mod tenants;
+mod views;
+mod waiting;
+
+use std::fmt;
+use std::sync::Arc;
+
+use redial_domain::address::AddressPolicy;
+use redial_domain::retry::RetryPolicy;
+use redial_domain::url::OwnHost;
+use redial_platform::auth::Authenticator;
+use redial_platform::cache::ConfigCache;
+use redial_platform::queue::Queues;
+use redial_platform::{Clock, Random, Store};
+use redial_replay::Asker;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::cursor::Cursors;
+use crate::limiter::Limiter;
+
+pub use cursor::CURSOR_KEY_BYTES;
+
+/// The API. Cheap to share; made once for an execution environment.
+pub struct Api {
+    store: Store,
+    cache: ConfigCache,
+    asker: Asker,
+    authenticator: Authenticator,
+    limiter: Limiter,
+    cursors: Cursors,
+    clock: Clock,
+    random: Random,
+    policy: AddressPolicy,
+    own_hosts: Vec<OwnHost>,
+    ingest_url: String,
+    default_retry: RetryPolicy,
+}
+
+/// What an [`Api`] is made of.
+pub struct Parts {
+    /// The tables.
+    pub store: Store,
+    /// The queues: replays are sent there.
+    pub queues: Queues,
+    /// Who is calling. Share it with ingest where both run in one process: a key revoked here stops there at once.
+    pub authenticator: Authenticator,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids and secrets.
+    pub random: Random,
+    /// Which targets endpoints may have.
+    pub policy: AddressPolicy,
+    /// The names under which this service is reached itself: no targets.
+    pub own_hosts: Vec<OwnHost>,
+    /// Absolute URL of `POST /v1/events`, which `GET /v1` names.
+    pub ingest_url: String,
+    /// The policy of endpoints that have none of their own.
+    pub default_retry: RetryPolicy,
+    /// Signs cursors; the same in every execution environment (`Store::derive_key`).
+    pub cursor_key: [u8; CURSOR_KEY_BYTES],
+}
+
+impl Api {
+    /// Answers with these clients.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
+        let asker = Asker {
+            store: parts.store.clone(),
+            queues: parts.queues,
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+        };
+        Self {
+            store: parts.store,
+            cache,
+            asker,
+            authenticator: parts.authenticator,
+            limiter: Limiter::default(),
+            cursors: Cursors::new(parts.cursor_key),
+            clock: parts.clock,
+            random: parts.random,
+            policy: parts.policy,
+            own_hosts: parts.own_hosts,
+            ingest_url: parts.ingest_url,
+            default_retry: parts.default_retry,
+        }
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("ingest_url", &self.ingest_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The HTTP routes of the API, with their own answers for unknown routes, wrong methods and panics.
+pub fn router(api: Arc<Api>) -> axum::Router {
+    let (routes, _) = documented().split_for_parts();
+    routes
+        .method_not_allowed_fallback(respond::method_not_allowed)
+        .fallback(respond::no_route)
+        .layer(axum::middleware::from_fn(respond::guarded))
+        .with_state(api)
+}
+
+/// The part of the `OpenAPI` description that is about the API; `redial_ingest::openapi` has the rest, and both together
+/// are `docs/openapi.json`.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().split_for_parts().1
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Redial",
+        description = "Delivers webhooks for AI voice-agent and telephony platforms: events in, signed POSTs out, with \
+                       retries, replay and a reason for everything.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Bearer),
+    security(("key" = []))
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("rd_<id>_<secret>")
+            .description(Some("A key with scope operator, tenant:<id> or ingest."))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+fn documented() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(meta::routes())
+        .merge(keys::routes())
+        .merge(tenants::routes())
+        .merge(endpoints::routes())
+        .merge(secrets::routes())
+        .merge(endpoint_state::routes())
+        .merge(events::routes())
+        .merge(deliveries::routes())
+        .merge(replays::routes())
+}
+
+#[cfg(test)]
+mod openapi_tests;

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod connector;
 pub mod dynamodb;
+pub mod runtime;
 pub mod serve;
 pub mod template;

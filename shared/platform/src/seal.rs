@@ -5,15 +5,19 @@ use std::fmt;
 
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use hmac::{Hmac, Mac as _};
 use redial_domain::signature::Secret;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use crate::random::Random;
 
 /// Bytes of the data key.
 pub const DATA_KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
+/// Bytes of a block of SHA-256: HMAC pads a shorter key with zeros to it (RFC 2104 section 2).
+const BLOCK_BYTES: usize = 64;
 /// First byte of a sealed value: the form of what follows.
 const VERSION: u8 = 1;
 
@@ -27,6 +31,7 @@ pub struct SealError;
 pub struct Sealer {
     cipher: Aes256Gcm,
     random: Random,
+    derivation: Hmac<Sha256>,
 }
 
 impl fmt::Debug for Sealer {
@@ -73,10 +78,23 @@ impl Sealer {
     /// With a data key of 32 bytes.
     #[must_use]
     pub fn new(data_key: &[u8; DATA_KEY_BYTES], random: Random) -> Self {
+        let mut block = [0; BLOCK_BYTES];
+        block[..DATA_KEY_BYTES].copy_from_slice(data_key);
         Self {
             cipher: Aes256Gcm::new(data_key.into()),
             random,
+            derivation: Hmac::new(&block.into()),
         }
+    }
+
+    /// A key of 32 bytes for `purpose`: HMAC-SHA256 of it under the data key, so the same in every environment, and
+    /// telling nothing about the data key or the key of another purpose.
+    #[must_use]
+    pub fn derive_key(&self, purpose: &str) -> [u8; DATA_KEY_BYTES] {
+        let mut mac = self.derivation.clone();
+        mac.update(b"redial/key/");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// Seals the secrets of one endpoint: version, nonce, ciphertext with tag.
@@ -165,6 +183,14 @@ mod tests {
         for cut in 0..sealed.len() {
             assert_eq!(sealer.open(&tenant, &endpoint, &sealed[..cut]), Err(SealError));
         }
+    }
+
+    #[test]
+    fn a_derived_key_is_the_same_everywhere_and_another_for_each_purpose() {
+        let derived = |data_key, purpose| Sealer::new(&data_key, Random::seeded(1)).derive_key(purpose);
+        assert_eq!(derived([9; 32], "cursors"), derived([9; 32], "cursors"));
+        assert_ne!(derived([9; 32], "cursors"), derived([9; 32], "portal"));
+        assert_ne!(derived([9; 32], "cursors"), derived([8; 32], "cursors"));
     }
 
     #[test]

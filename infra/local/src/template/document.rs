@@ -83,7 +83,10 @@ struct GlobalFunction {
 
 /// The resources of a template by name, in the form of CloudFormation's JSON, without references to parameters.
 pub(super) fn resources(yaml: &str) -> Result<BTreeMap<String, Value>, TemplateError> {
-    let Node(document) = serde_saphyr::from_str(yaml).map_err(|e| TemplateError::Yaml(Box::new(e)))?;
+    // Without them, `AttributeType: N` is a no.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let read = serde_saphyr::from_str_with_options(yaml, options);
+    let Node(document) = read.map_err(|e| TemplateError::Yaml(Box::new(e)))?;
     let document: Document = serde_json::from_value(document).map_err(TemplateError::Document)?;
     let mut resources = document.resources;
     for (name, resource) in &mut resources {

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 pub(super) struct Resource {
     #[serde(rename = "Type")]
     pub(super) kind: String,
-    #[serde(default)]
+    #[serde(default = "no_properties")]
     pub(super) properties: serde_json::Value,
     #[serde(default, rename = "Metadata")]
     _metadata: IgnoredAny,
@@ -23,6 +23,10 @@ pub(super) struct Resource {
     _deletion_policy: IgnoredAny,
     #[serde(default, rename = "UpdateReplacePolicy")]
     _update_replace_policy: IgnoredAny,
+}
+
+fn no_properties() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
 }
 
 /// `AWS::SQS::Queue`. It goes by its name in the template.

@@ -203,11 +203,12 @@ Resources:
   Things:
     Type: AWS::DynamoDB::Table
     Properties:
-      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: N }]
       KeySchema: [{ AttributeName: pk, KeyType: HASH }]
 ";
     let read = Template::read(table).unwrap();
-    assert_eq!(read.tables[0].key.sort, None);
+    let partition = Attribute { name: "pk".into(), kind: AttributeKind::Number };
+    assert_eq!(read.tables[0].key, Key { partition, sort: None });
     let other = table.replace("[{ AttributeName: pk, KeyType", "[{ AttributeName: id, KeyType");
     let error = Template::read(&other).unwrap_err();
     assert_eq!(

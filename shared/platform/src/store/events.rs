@@ -1,5 +1,7 @@
 //! Events in the table `events`: stored once, never changed.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use redial_domain::event::Content;
@@ -8,7 +10,7 @@ use redial_domain::{AgentId, EndpointId, EventId, EventTypeName, TenantId, Times
 use super::{Store, StoreError, dynamo, n};
 use crate::blob;
 use crate::item::Item;
-use crate::keys;
+use crate::keys::{self, Key};
 
 /// Bytes of a request's digest that are kept: 128 bits tell requests apart.
 const DIGEST_BYTES: usize = 16;
@@ -188,5 +190,20 @@ impl Store {
         let item = self.get(&self.tables.events, &keys::event(tenant, id), true).await?;
         let event = item.map(|item| read_event(tenant, id.clone(), &item)).transpose()?;
         Ok(event.filter(|event| event.expires_at > now))
+    }
+
+    /// Those of some events that exist, in no order, past their retention or not. The ids must be distinct.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn events(&self, tenant: &TenantId, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError> {
+        let ids: BTreeMap<Key, &EventId> = ids.iter().map(|id| (keys::event(tenant, id), id)).collect();
+        let keys: Vec<Key> = ids.keys().cloned().collect();
+        let items = self.get_all(&self.tables.events, &keys, true).await?;
+        let read = |item: &Item| {
+            let id = item.need("pk", ids.get(&item.key()))?;
+            read_event(tenant, (*id).clone(), item)
+        };
+        items.iter().map(read).collect()
     }
 }

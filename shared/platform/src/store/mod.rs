@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, 
 
 use crate::item::{Attributes, Corrupt, Item};
 use crate::keys::Key;
-use crate::seal::{SealError, Sealer};
+use crate::seal::{DATA_KEY_BYTES, SealError, Sealer};
 
 /// Items in one `BatchWriteItem`, by AWS's limit.
 const BATCH_WRITE: usize = 25;
@@ -99,6 +99,12 @@ impl Store {
     #[must_use]
     pub const fn new(client: Client, tables: Tables, sealer: Sealer) -> Self {
         Self { client, tables, sealer }
+    }
+
+    /// A key of 32 bytes for `purpose`, derived from the data key: the same in every environment that shares the tables.
+    #[must_use]
+    pub fn derive_key(&self, purpose: &str) -> [u8; DATA_KEY_BYTES] {
+        self.sealer.derive_key(purpose)
     }
 
     async fn get(&self, table: &str, key: &Key, consistent: bool) -> Result<Option<Item>, StoreError> {

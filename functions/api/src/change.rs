@@ -1,0 +1,92 @@
+//! Changing a tenant's configuration against others who change it at the same time: read, apply, write if nobody was
+//! faster, else again. What is answered is written, with the version that every later event sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redial_domain::{EndpointId, TenantId};
+use redial_platform::problem::Problem;
+use redial_platform::store::StoreError;
+use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
+
+use crate::Api;
+
+/// Times a change is tried against other changes of the same tenant.
+pub(crate) const TRIES: u32 = 5;
+/// Most milliseconds before the second try; doubled for each further one.
+const BACK_OFF_MS: u16 = 20;
+
+/// An endpoint before and after a change.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    /// As it was.
+    pub(crate) before: Arc<StoredEndpoint>,
+    /// As it is.
+    pub(crate) after: StoredEndpoint,
+}
+
+impl Api {
+    /// A tenant's configuration as it is stored now.
+    ///
+    /// # Errors
+    /// 404 if there is no such tenant.
+    pub(crate) async fn stored(&self, tenant: &TenantId) -> Result<TenantConfig, Problem> {
+        let config = self.store.tenant_config(tenant).await?;
+        config.ok_or_else(|| Problem::not_found("tenant"))
+    }
+
+    /// Applies `change`; `None` if somebody else was faster, after a short wait that grows with `tries`.
+    ///
+    /// # Errors
+    /// 500 if the store fails.
+    pub(crate) async fn try_change(
+        &self,
+        tenant: &TenantId,
+        expected: u64,
+        change: Change<'_>,
+        tries: u32,
+    ) -> Result<Option<u64>, Problem> {
+        match self.store.change(tenant, expected, change).await {
+            Ok(version) => Ok(Some(version)),
+            Err(StoreError::Conflict(_)) => {
+                let wait_ms = self.random.below(BACK_OFF_MS << tries.min(TRIES));
+                tokio::time::sleep(Duration::from_millis(wait_ms.into())).await;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Changes an endpoint. `apply` may be called several times, each time with what is stored then.
+    ///
+    /// # Errors
+    /// 404 if it is not there, 409 if others kept being faster, and what `apply` refuses.
+    pub(crate) async fn change_endpoint(
+        &self,
+        tenant: &TenantId,
+        id: &EndpointId,
+        apply: impl Fn(&mut StoredEndpoint) -> Result<(), Problem> + Send,
+    ) -> Result<Changed, Problem> {
+        for tries in 0..TRIES {
+            let config = self.stored(tenant).await?;
+            let before = Arc::clone(config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?);
+            let mut after = (*before).clone();
+            apply(&mut after)?;
+            if after == *before {
+                return Ok(Changed { before, after });
+            }
+            after.endpoint.updated_at = self.clock.now();
+            let StoredEndpoint { endpoint, credentials } = &mut after;
+            let change = Change::PutEndpoint(endpoint, credentials);
+            if self.try_change(tenant, config.version, change, tries).await?.is_some() {
+                return Ok(Changed { before, after });
+            }
+        }
+        Err(outrun())
+    }
+}
+
+/// 409: others kept being faster.
+pub(crate) fn outrun() -> Problem {
+    StoreError::Conflict("the tenant's configuration").into()
+}

@@ -1,0 +1,235 @@
+//! Reading an endpoint's settings from JSON, whole or as a merge patch (RFC 7396). Every refusal names its field; fields
+//! that the design names and this version does not build are refused, never ignored.
+
+use std::collections::BTreeMap;
+
+use redial_domain::address::AddressPolicy;
+use redial_domain::endpoint::{DEFAULT_TIMEOUT_MS, EndpointSettings, EndpointState};
+use redial_domain::filter::{Filter, TypePattern};
+use redial_domain::profile::Profile;
+use redial_domain::retry::{RetryPolicy, RetryPolicySpec};
+use redial_domain::url::{EndpointUrl, OwnHost};
+use redial_domain::{AgentId, Invalid};
+use redial_platform::problem::Problem;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::body::{Fields, refuse};
+
+/// Fields of the design that are not built yet.
+const UNSUPPORTED: [&str; 4] = ["auth", "headers", "rate_limit", "payload"];
+/// Profiles of the design that are not built yet.
+const UNSUPPORTED_PROFILES: [&str; 2] = ["voicehub", "utel"];
+/// Characters of an unknown profile that an answer does not repeat: it names what is known instead.
+const PROFILE_EXPECTED: &str = "a profile: standard";
+
+/// What an endpoint is to be.
+#[derive(Debug, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the body; `settings` and `wanted_state` read its fields one by one"
+)]
+pub(crate) struct EndpointFields {
+    /// Where to POST: https, a public host.
+    #[schema(example = "https://example.com/hooks")]
+    url: String,
+    /// For people, at most 1000 bytes.
+    description: Option<String>,
+    /// The customer's own labels, at most 20.
+    metadata: Option<BTreeMap<String, String>>,
+    /// Types wanted, as `call.ended` or `call.*`; empty: all.
+    event_types: Option<Vec<String>>,
+    /// Agents wanted; empty: all.
+    agents: Option<Vec<String>>,
+    /// Agents never wanted.
+    exclude_agents: Option<Vec<String>>,
+    /// How requests look: `standard`.
+    profile: Option<String>,
+    /// Milliseconds the receiver has to answer: 1000 to 30000, 10000 by default.
+    timeout_ms: Option<u32>,
+    /// When to retry; absent: as this deployment does by default.
+    retry: Option<RetryFields>,
+    /// False makes it `inactive`, true `active`.
+    active: Option<bool>,
+    /// `active`, `paused` or `inactive`.
+    state: Option<String>,
+}
+
+/// When to retry: `delays`, or `base_s` with `factor`, or `delay_ms`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the body; the domain reads it")]
+pub(crate) struct RetryFields {
+    /// Attempts in all, 1 to 20.
+    attempts: Option<u32>,
+    /// Seconds after each failed attempt, each 1 to 41400; the last is repeated.
+    delays: Option<Vec<u32>>,
+    /// Seconds after the first failed attempt; `factor` times as many after each further one.
+    base_s: Option<u32>,
+    /// 1 to 10, 2 by default.
+    factor: Option<f64>,
+    /// Milliseconds after each failed attempt.
+    delay_ms: Option<u64>,
+}
+
+/// Which targets endpoints may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UrlRules<'a> {
+    pub(crate) policy: &'a AddressPolicy,
+    pub(crate) own_hosts: &'a [OwnHost],
+}
+
+impl UrlRules<'_> {
+    fn check(self, text: &str) -> Result<(), Problem> {
+        match EndpointUrl::parse(text, self.policy, self.own_hosts) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(refuse(refusal.code(), "url", refusal.to_string())),
+        }
+    }
+}
+
+/// Takes the settings out of `fields` and checks them: the URL by `rules`, unless it is the `known` one, which was
+/// checked when it was set and is again at each delivery.
+///
+/// # Errors
+/// 422 names the field.
+pub(crate) fn settings(
+    fields: &mut Fields,
+    rules: UrlRules<'_>,
+    known: Option<&str>,
+) -> Result<EndpointSettings, Problem> {
+    refuse_unsupported(fields)?;
+    let url = fields.required_text("url")?;
+    if known != Some(url.as_str()) {
+        rules.check(&url)?;
+    }
+    let settings = EndpointSettings {
+        url,
+        description: fields.text("description")?.unwrap_or_default(),
+        metadata: fields
+            .take("metadata", "an object whose values are strings")?
+            .unwrap_or_default(),
+        filter: Filter {
+            event_types: names(fields, "event_types", |text| TypePattern::try_from(text.to_owned()))?,
+            agents: names(fields, "agents", AgentId::parse)?,
+            exclude_agents: names(fields, "exclude_agents", AgentId::parse)?,
+        },
+        profile: profile(fields)?,
+        timeout_ms: fields
+            .take("timeout_ms", "a number of milliseconds, 1000 to 30000")?
+            .unwrap_or(DEFAULT_TIMEOUT_MS),
+        retry: retry(fields)?,
+    };
+    settings.check()?;
+    Ok(settings)
+}
+
+fn refuse_unsupported(fields: &mut Fields) -> Result<(), Problem> {
+    for name in UNSUPPORTED {
+        // null asks for none, and none there is.
+        if fields.0.remove(name).is_some_and(|value| !value.is_null()) {
+            return Err(refuse("field_unsupported", name, "is not supported by this version"));
+        }
+    }
+    Ok(())
+}
+
+fn names<T>(
+    fields: &mut Fields,
+    field: &'static str,
+    parse: fn(&str) -> Result<T, Invalid>,
+) -> Result<Vec<T>, Problem> {
+    let texts: Vec<String> = fields.take(field, "an array of strings")?.unwrap_or_default();
+    let parsed = texts.iter().map(|text| parse(text));
+    let parsed: Result<Vec<T>, Invalid> = parsed.collect();
+    parsed.map_err(|invalid| {
+        Problem::from(Invalid {
+            field: field.into(),
+            ..invalid
+        })
+    })
+}
+
+fn profile(fields: &mut Fields) -> Result<Profile, Problem> {
+    let asked = fields.0.get("profile").and_then(Value::as_str);
+    if let Some(asked) = asked.filter(|asked| UNSUPPORTED_PROFILES.contains(asked)) {
+        let detail = format!("{asked} is not supported by this version");
+        return Err(refuse("field_unsupported", "profile", detail));
+    }
+    Ok(fields.take("profile", PROFILE_EXPECTED)?.unwrap_or_default())
+}
+
+fn retry(fields: &mut Fields) -> Result<Option<RetryPolicy>, Problem> {
+    let expected = "an object with attempts and delays, base_s and factor, or delay_ms";
+    let spec: Option<RetryPolicySpec> = fields.take("retry", expected)?;
+    Ok(spec.map(RetryPolicy::try_from).transpose()?)
+}
+
+/// Takes `state` and `active`: what the caller wants the endpoint's state to be, if anything.
+///
+/// # Errors
+/// 422 if they contradict each other, or name a state that cannot be asked for.
+pub(crate) fn wanted_state(fields: &mut Fields) -> Result<Option<EndpointState>, Problem> {
+    let active: Option<bool> = fields.take("active", "true or false")?;
+    let by_active = active.map(|active| {
+        if active {
+            EndpointState::Active
+        } else {
+            EndpointState::Inactive
+        }
+    });
+    let expected = "active, paused or inactive";
+    let state: Option<EndpointState> = fields.take("state", expected)?;
+    match (state, by_active) {
+        (Some(EndpointState::Disabled), _) => Err(refuse("field_invalid", "state", format!("must be {expected}"))),
+        (Some(state), Some(by_active)) if state != by_active => {
+            Err(refuse("field_invalid", "state", "contradicts active"))
+        }
+        (state, by_active) => Ok(state.or(by_active)),
+    }
+}
+
+/// Applies a merge patch (RFC 7396 section 2) to an object.
+pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, change) in patch {
+        match change {
+            Value::Null => {
+                target.remove(&name);
+            }
+            Value::Object(inner) => {
+                let slot = target.entry(name).or_insert(Value::Null);
+                if !slot.is_object() {
+                    *slot = Value::Object(Map::new());
+                }
+                if let Value::Object(slot) = slot {
+                    merge(slot, inner);
+                }
+            }
+            other => {
+                target.insert(name, other);
+            }
+        }
+    }
+}
+
+/// The settings that a merge patch makes of `before`.
+///
+/// # Errors
+/// 422 names the field.
+pub(crate) fn patched(
+    before: &EndpointSettings,
+    patch: &Fields,
+    rules: UrlRules<'_>,
+) -> Result<EndpointSettings, Problem> {
+    let mut fields = Fields(match serde_json::to_value(before) {
+        Ok(Value::Object(members)) => members,
+        // Settings are a plain structure: writing them gives an object.
+        _ => return Err(Problem::internal()),
+    });
+    merge(&mut fields.0, patch.0.clone());
+    let after = settings(&mut fields, rules, Some(&before.url))?;
+    fields.finish()?;
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests;

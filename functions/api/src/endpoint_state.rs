@@ -1,0 +1,167 @@
+//! Activating, pausing and resuming endpoints. Whatever was held while an endpoint was on hold is released, through a
+//! replay of what is held, when it is delivered to again: a hold loses nothing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::EndpointState;
+use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_platform::problem::Problem;
+use redial_platform::store::config::StoredEndpoint;
+use redial_platform::store::lists::Range;
+use redial_platform::store::replays::ReplaySpec;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::access::InTenant;
+use crate::change::Changed;
+use crate::endpoints::EndpointView;
+use crate::replays::refused;
+
+/// First moment of every list.
+const BEGINNING: Timestamp = Timestamp::from_millis(0);
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(activate))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+}
+
+impl Changed {
+    /// True if the endpoint was on hold and is delivered to from now on.
+    pub(crate) fn is_released(&self) -> bool {
+        self.before.endpoint.state.is_on_hold() && self.after.endpoint.state == EndpointState::Active
+    }
+}
+
+impl Api {
+    /// Has everything delivered that is held for an endpoint.
+    ///
+    /// # Errors
+    /// 500 if the job could not be made; resuming the endpoint again tries again.
+    pub(crate) async fn drain(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), Problem> {
+        let config = Arc::new(self.stored(tenant).await?);
+        let held = ReplaySpec::Range {
+            endpoint: endpoint.clone(),
+            since: BEGINNING,
+            until: self.clock.now(),
+            state: Some(DeliveryState::Held),
+        };
+        let job = self.asker.ask(&config, held).await.map_err(refused)?;
+        tracing::info!(%tenant, %endpoint, replay = %job.id, held = job.total, "api.endpoint_drained");
+        Ok(())
+    }
+
+    async fn has_held(&self, scope: &InTenant, endpoint: &EndpointId) -> Result<bool, Problem> {
+        let (now, held) = (self.clock.now(), Some(DeliveryState::Held));
+        let all = Range {
+            since: BEGINNING,
+            until: now.plus_millis(1),
+        };
+        let (tenant, endpoints) = (scope.tenant(), std::slice::from_ref(endpoint));
+        let page = self
+            .store
+            .list_deliveries(&tenant.id, endpoints, tenant.shards, held, all, None, 1, now)
+            .await?;
+        Ok(!page.items.is_empty())
+    }
+
+    /// Sets an endpoint's state, if `from` allows it.
+    async fn set_state(
+        &self,
+        scope: &InTenant,
+        to: EndpointState,
+        from_inactive: bool,
+    ) -> Result<Json<EndpointView>, Problem> {
+        let id = scope.endpoint()?;
+        let apply = |stored: &mut StoredEndpoint| {
+            if stored.endpoint.state == EndpointState::Inactive && !from_inactive {
+                let detail = "the endpoint is inactive and takes no events: activate it first";
+                return Err(Problem::new(StatusCode::CONFLICT, "endpoint_inactive", detail));
+            }
+            stored.endpoint.state = to;
+            Ok(())
+        };
+        let changed = self.change_endpoint(scope.id(), &id, apply).await?;
+        // The second reason repairs a release whose drain could not be asked for.
+        if changed.is_released() || to == EndpointState::Active && self.has_held(scope, &id).await? {
+            self.drain(scope.id(), &id).await?;
+        }
+        Ok(Json(self.endpoint_view(&changed.after.endpoint)))
+    }
+}
+
+/// Activate an endpoint
+///
+/// From any state: it matches events and is delivered to; what is held for it is delivered.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/activate",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "Changed by others at the same time", body = Problem),
+    )
+)]
+async fn activate(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
+    api.set_state(&scope, EndpointState::Active, true).await
+}
+
+/// Pause an endpoint
+///
+/// It matches events still; their deliveries are held until it is resumed. What was accepted before may be delivered for
+/// another 30 seconds.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/pause",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "It is inactive, or changed by others at the same time", body = Problem),
+    )
+)]
+async fn pause(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
+    api.set_state(&scope, EndpointState::Paused, false).await
+}
+
+/// Resume an endpoint
+///
+/// A paused or disabled endpoint is delivered to again, what was held first.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/resume",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "It is inactive, or changed by others at the same time", body = Problem),
+    )
+)]
+async fn resume(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
+    api.set_state(&scope, EndpointState::Active, false).await
+}

@@ -1,0 +1,329 @@
+//! Endpoints: made, read, changed and deleted. Their secrets are in the answer that makes one and in `secrets`, nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint, EndpointState};
+use redial_domain::filter::TypePattern;
+use redial_domain::profile::Profile;
+use redial_domain::retry::RetryPolicy;
+use redial_domain::signature::Secret;
+use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
+use redial_platform::problem::Problem;
+use redial_platform::seal::Credentials;
+use redial_platform::store::config::{Change, StoredEndpoint};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::access::InTenant;
+use crate::body::Body;
+use crate::change::{TRIES, outrun};
+use crate::endpoint_fields::{EndpointFields, UrlRules, patched, settings, wanted_state};
+use crate::listing::Listing;
+use crate::query::Query;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, patch, delete))
+}
+
+/// An endpoint, without its secrets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndpointView {
+    #[schema(value_type = String, example = "ep_0123456789ABCDEF")]
+    id: EndpointId,
+    url: String,
+    /// `inactive`: matches nothing; `active`; `paused` and `disabled`: match, and their deliveries are held.
+    #[schema(value_type = String, example = "active")]
+    state: EndpointState,
+    /// Types wanted; empty: all.
+    #[schema(value_type = Vec<String>)]
+    event_types: Vec<TypePattern>,
+    /// Agents wanted; empty: all.
+    #[schema(value_type = Vec<String>)]
+    agents: Vec<AgentId>,
+    /// Agents never wanted.
+    #[schema(value_type = Vec<String>)]
+    exclude_agents: Vec<AgentId>,
+    description: String,
+    metadata: BTreeMap<String, String>,
+    #[schema(value_type = String, example = "standard")]
+    profile: Profile,
+    /// Milliseconds the receiver has to answer.
+    timeout_ms: u32,
+    /// When it retries: its own policy as given, or this deployment's default.
+    #[schema(value_type = Object)]
+    retry: RetryPolicy,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// A new endpoint, with its secret.
+#[derive(Serialize, ToSchema)]
+struct MadeEndpoint {
+    #[serde(flatten)]
+    endpoint: EndpointView,
+    /// Signs its requests; `GET .../secret` shows it again.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+}
+
+/// What a new endpoint is to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; `create` reads its fields")]
+struct NewEndpoint {
+    #[schema(inline)]
+    #[serde(flatten)]
+    fields: EndpointFields,
+    /// `whsec_` and the padded base64 of 24 to 64 bytes; absent: Redial mints one.
+    secret: Option<String>,
+}
+
+/// A merge patch (RFC 7396): what is absent stays, `null` restores the default.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; `patch` reads its fields")]
+#[schema(value_type = Object)]
+struct EndpointPatch(serde_json::Value);
+
+impl Api {
+    /// An endpoint as it is shown.
+    pub(crate) fn endpoint_view(&self, endpoint: &Endpoint) -> EndpointView {
+        let settings = endpoint.settings.clone();
+        EndpointView {
+            id: endpoint.id.clone(),
+            url: settings.url,
+            state: endpoint.state,
+            event_types: settings.filter.event_types,
+            agents: settings.filter.agents,
+            exclude_agents: settings.filter.exclude_agents,
+            description: settings.description,
+            metadata: settings.metadata,
+            profile: settings.profile,
+            timeout_ms: settings.timeout_ms,
+            retry: settings.retry.unwrap_or_else(|| self.default_retry.clone()),
+            created_at: endpoint.created_at,
+            updated_at: endpoint.updated_at,
+        }
+    }
+
+    fn url_rules(&self) -> UrlRules<'_> {
+        UrlRules {
+            policy: &self.policy,
+            own_hosts: &self.own_hosts,
+        }
+    }
+
+    /// Stores a new endpoint, unless its tenant has as many as it may.
+    async fn add_endpoint(&self, tenant: &TenantId, new: &mut StoredEndpoint) -> Result<(), Problem> {
+        for tries in 0..TRIES {
+            let config = self.stored(tenant).await?;
+            if config.endpoints.len() >= DEFAULT_MAX_ENDPOINTS {
+                let detail = format!("a tenant may have at most {DEFAULT_MAX_ENDPOINTS} endpoints");
+                return Err(Problem::new(StatusCode::CONFLICT, "endpoints_limit", detail));
+            }
+            let change = Change::PutEndpoint(&mut new.endpoint, &new.credentials);
+            if self.try_change(tenant, config.version, change, tries).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(outrun())
+    }
+}
+
+/// Make an endpoint
+///
+/// Events accepted after the answer reach it. The answer has its signing secret.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints",
+    tag = "endpoints",
+    params(("tenant" = String, Path, description = "The tenant's id")),
+    request_body = NewEndpoint,
+    responses(
+        (status = 201, description = "Made", body = MadeEndpoint),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such tenant, or another's", body = Problem),
+        (status = 409, description = "The tenant has as many as it may (`endpoints_limit`)", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
+    )
+)]
+async fn create(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    Body(mut fields): Body,
+) -> Result<(StatusCode, Json<MadeEndpoint>), Problem> {
+    let given = fields.text("secret")?.map(|text| Secret::parse(&text)).transpose()?;
+    let state = wanted_state(&mut fields)?.unwrap_or(EndpointState::Active);
+    let settings = settings(&mut fields, api.url_rules(), None)?;
+    fields.finish()?;
+    let now = api.clock.now();
+    let mut new = StoredEndpoint {
+        endpoint: Endpoint {
+            id: EndpointId::mint(api.random.number()),
+            tenant: scope.id().clone(),
+            state,
+            settings,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        },
+        credentials: Credentials {
+            secret: given.unwrap_or_else(|| Secret::from_random(api.random.bytes())),
+            previous: None,
+        },
+    };
+    api.add_endpoint(scope.id(), &mut new).await?;
+    let made = MadeEndpoint {
+        endpoint: api.endpoint_view(&new.endpoint),
+        secret: new.credentials.secret.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// List endpoints
+#[utoipa::path(
+    get,
+    path = "/v1/tenants/{tenant}/endpoints",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of endpoints, by id", body = Listing<EndpointView>),
+        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such tenant, or another's", body = Problem),
+    )
+)]
+async fn list(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Listing<EndpointView>>, Problem> {
+    let query = Query::parse(raw.as_deref(), &[])?;
+    let wanted = api.wanted("endpoints", Some(scope.id()), &query)?;
+    let after = wanted.after_key().unwrap_or_default();
+    let stored = scope.config.endpoints.iter();
+    let rest = stored.filter(|stored| stored.endpoint.id.as_str() > after);
+    let found: Vec<&Arc<StoredEndpoint>> = rest.take(wanted.limit + 1).collect();
+    let key = |stored: &&Arc<StoredEndpoint>| stored.endpoint.id.to_string();
+    Ok(Json(api.keyed(&wanted, found, key, |stored| {
+        api.endpoint_view(&stored.endpoint)
+    })))
+}
+
+/// Read an endpoint
+#[utoipa::path(
+    get,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+    )
+)]
+async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
+    let stored = scope.config.endpoint(&scope.endpoint()?);
+    let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
+    Ok(Json(api.endpoint_view(&stored.endpoint)))
+}
+
+/// Change an endpoint
+///
+/// A JSON merge patch (RFC 7396): what is absent stays, `null` restores the default, `metadata` and `retry` are merged
+/// member by member. The fields are those of a new endpoint but `secret`, which `POST .../rotate` changes.
+#[utoipa::path(
+    patch,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    request_body = EndpointPatch,
+    responses(
+        (status = 200, description = "The changed endpoint", body = EndpointView),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
+    )
+)]
+async fn patch(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    Body(mut patch): Body,
+) -> Result<Json<EndpointView>, Problem> {
+    let id = scope.endpoint()?;
+    let state = wanted_state(&mut patch)?;
+    let rules = api.url_rules();
+    let apply = |stored: &mut StoredEndpoint| {
+        let endpoint = &mut stored.endpoint;
+        endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
+        endpoint.state = state.unwrap_or(endpoint.state);
+        Ok(())
+    };
+    let changed = api.change_endpoint(scope.id(), &id, apply).await?;
+    if changed.is_released() {
+        api.drain(scope.id(), &id).await?;
+    }
+    Ok(Json(api.endpoint_view(&changed.after.endpoint)))
+}
+
+/// Delete an endpoint
+///
+/// Events accepted after the answer do not match it; what waits for it is canceled when its turn comes.
+#[utoipa::path(
+    delete,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "Changed by others at the same time", body = Problem),
+    )
+)]
+async fn delete(State(api): State<Arc<Api>>, scope: InTenant) -> Result<StatusCode, Problem> {
+    let id = scope.endpoint()?;
+    for tries in 0..TRIES {
+        let config = api.stored(scope.id()).await?;
+        if config.endpoint(&id).is_none() {
+            return Err(Problem::not_found("endpoint"));
+        }
+        let change = Change::DeleteEndpoint(&id);
+        if api.try_change(scope.id(), config.version, change, tries).await?.is_some() {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
+    Err(outrun())
+}

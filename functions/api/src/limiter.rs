@@ -1,0 +1,85 @@
+//! A token bucket for each key, in the memory of one execution environment: approximate, against a caller who loops. It is
+//! no quota, and forgets everything when it holds too many keys.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use redial_domain::Timestamp;
+
+/// Requests that a key may make at once.
+pub(crate) const BURST: f64 = 2_000.0;
+/// Requests a second that a key may make for ever.
+pub(crate) const RATE_PER_S: f64 = 500.0;
+/// Most keys that are counted; beyond it counting starts anew.
+const MAX_KEYS: usize = 10_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Timestamp,
+}
+
+/// Counts requests by key.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+impl Limiter {
+    /// Takes one token of `key`; false if there is none.
+    pub(crate) fn take(&self, key: &str, now: Timestamp) -> bool {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= MAX_KEYS && !buckets.contains_key(key) {
+            buckets.clear();
+        }
+        let full = Bucket {
+            tokens: BURST,
+            filled_at: now,
+        };
+        let bucket = buckets.entry(key.to_owned()).or_insert(full);
+        let waited_s = now.millis_since(bucket.filled_at).max(0) as f64 / 1000.0;
+        bucket.tokens = (bucket.tokens + waited_s * RATE_PER_S).min(BURST);
+        bucket.filled_at = now;
+        let allowed = bucket.tokens >= 1.0;
+        if allowed {
+            bucket.tokens -= 1.0;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_loops_is_stopped_and_others_are_not() {
+        let limiter = Limiter::default();
+        let now = Timestamp::from_millis(1_000_000);
+        let allowed = (0..BURST as usize + 10).filter(|_| limiter.take("a", now)).count();
+        assert_eq!(allowed, BURST as usize);
+        assert!(limiter.take("b", now));
+        assert!(
+            limiter.take("a", now.plus_millis(2)),
+            "a token is back after 1/{RATE_PER_S} s"
+        );
+        assert!(!limiter.take("a", now.plus_millis(2)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_gives_no_tokens() {
+        let limiter = Limiter::default();
+        let now = Timestamp::from_millis(1_000_000);
+        while limiter.take("a", now) {}
+        assert!(!limiter.take("a", now.plus_millis(-500_000)));
+    }
+
+    #[test]
+    fn many_keys_do_not_fill_the_memory() {
+        let limiter = Limiter::default();
+        for n in 0..2 * MAX_KEYS {
+            assert!(limiter.take(&n.to_string(), Timestamp::from_millis(1)));
+        }
+        assert!(limiter.buckets.lock().unwrap().len() <= MAX_KEYS);
+    }
+}

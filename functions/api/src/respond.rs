@@ -1,0 +1,35 @@
+//! What every answer of the API has in common: headers, and problems for whatever no handler answers. Knows no resource.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use redial_platform::problem::Problem;
+
+/// Answers a panic with a 500, and marks every answer: not to be cached, not to be sniffed.
+pub(crate) async fn guarded(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| {
+        // The panic hook has printed where; what was asked stays out of the log.
+        tracing::error!("api.panicked");
+        Problem::internal().into_response()
+    });
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// No such route.
+pub(crate) async fn no_route() -> Problem {
+    Problem::not_found("route")
+}
+
+/// The route is there, the method is not; axum adds `Allow`.
+pub(crate) async fn method_not_allowed() -> Problem {
+    let detail = "this route does not take this method; Allow says which it takes";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

@@ -1,0 +1,138 @@
+//! The signing secrets of endpoints: shown to whoever may manage them, and rotated with an overlap in which both sign.
+//! Never logged.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use redial_domain::Timestamp;
+use redial_domain::endpoint::{DEFAULT_OVERLAP_S, MAX_OVERLAP_S};
+use redial_domain::signature::Secret;
+use redial_platform::problem::Problem;
+use redial_platform::seal::Credentials;
+use redial_platform::store::config::StoredEndpoint;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::access::InTenant;
+use crate::body::{OptionalBody, refuse};
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(read)).routes(routes!(rotate))
+}
+
+/// The secrets of an endpoint.
+#[derive(Serialize, ToSchema)]
+struct SecretsView {
+    /// Signs every request.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+    /// Signs too, until it expires; `null`: there is none.
+    #[schema(required)]
+    previous: Option<PreviousSecret>,
+}
+
+/// A secret that was rotated away.
+#[derive(Serialize, ToSchema)]
+struct PreviousSecret {
+    secret: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// How to rotate.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; `rotate` reads its fields")]
+struct Rotation {
+    /// The new secret, `whsec_..`; absent: Redial mints one.
+    secret: Option<String>,
+    /// Seconds for which the old one signs too: 0 to 604800, 86400 by default.
+    overlap_s: Option<u32>,
+}
+
+fn view(credentials: &Credentials, now: Timestamp) -> SecretsView {
+    let previous = credentials.previous.as_ref().filter(|(_, until)| now < *until);
+    SecretsView {
+        secret: credentials.secret.reveal().to_owned(),
+        previous: previous.map(|(secret, until)| PreviousSecret {
+            secret: secret.reveal().to_owned(),
+            expires_at: *until,
+        }),
+    }
+}
+
+/// Show an endpoint's secrets
+#[utoipa::path(
+    get,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/secret",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "The secrets that sign now", body = SecretsView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+    )
+)]
+async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<SecretsView>, Problem> {
+    let stored = scope.config.endpoint(&scope.endpoint()?);
+    let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
+    Ok(Json(view(&stored.credentials, api.clock.now())))
+}
+
+/// Rotate an endpoint's secret
+///
+/// Requests are signed with both secrets until the overlap ends. An older secret that still overlapped stops signing.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/rotate",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    request_body = inline(Option<Rotation>),
+    responses(
+        (status = 200, description = "The secrets that sign now", body = SecretsView),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
+    )
+)]
+async fn rotate(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    OptionalBody(mut fields): OptionalBody,
+) -> Result<Json<SecretsView>, Problem> {
+    let id = scope.endpoint()?;
+    let given = fields.text("secret")?.map(|text| Secret::parse(&text)).transpose()?;
+    let overlap_s: Option<u32> = fields.take("overlap_s", "a number of seconds, 0 to 604800")?;
+    fields.finish()?;
+    let overlap_s = overlap_s.unwrap_or(DEFAULT_OVERLAP_S);
+    if overlap_s > MAX_OVERLAP_S {
+        return Err(refuse("overlap_invalid", "overlap_s", "must be 0 to 604800"));
+    }
+    let now = api.clock.now();
+    let until = now.plus_millis(i64::from(overlap_s) * 1000);
+    let new = given.unwrap_or_else(|| Secret::from_random(api.random.bytes()));
+    let apply = |stored: &mut StoredEndpoint| {
+        if stored.credentials.secret == new {
+            return Err(refuse("secret_invalid", "secret", "is the one that signs already"));
+        }
+        let old = std::mem::replace(&mut stored.credentials.secret, new.clone());
+        stored.credentials.previous = (overlap_s > 0).then_some((old, until));
+        Ok(())
+    };
+    let changed = api.change_endpoint(scope.id(), &id, apply).await?;
+    Ok(Json(view(&changed.after.credentials, now)))
+}

@@ -1,0 +1,256 @@
+//! Tenants: made and set by operators, read by themselves. A tenant is never deleted here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use redial_domain::id::MAX_SHARDS;
+use redial_domain::{TenantId, Timestamp};
+use redial_platform::problem::Problem;
+use redial_platform::store::config::{Change, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, Tenant};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::access::{InTenant, NamedTenant, Operator};
+use crate::body::{Fields, OptionalBody, refuse};
+use crate::change::{TRIES, outrun};
+use crate::listing::Listing;
+use crate::query::Query;
+
+/// Longest name of a tenant, in bytes.
+const MAX_NAME_BYTES: usize = 200;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(put, read))
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+struct TenantView {
+    #[schema(value_type = String, example = "acme")]
+    id: TenantId,
+    name: String,
+    /// Days that its events are kept.
+    retention_days: u16,
+    /// True if its events may be of types that no catalogue has.
+    allow_unknown_types: bool,
+    /// Shards of its lists.
+    shards: u16,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<&Tenant> for TenantView {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            id: tenant.id.clone(),
+            name: tenant.name.clone(),
+            retention_days: tenant.retention_days,
+            allow_unknown_types: tenant.allow_unknown_types,
+            shards: tenant.shards,
+            created_at: tenant.created_at,
+            updated_at: tenant.updated_at,
+        }
+    }
+}
+
+/// Settings of a tenant; what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
+pub(crate) struct TenantSettings {
+    /// For people, at most 200 bytes.
+    name: Option<String>,
+    /// Days that its events are kept, for events from then on: 3 to 365, 30 by default.
+    retention_days: Option<u16>,
+    /// True if its events may be of types that no catalogue has.
+    allow_unknown_types: Option<bool>,
+    /// Shards of its lists: 4 by default, at most 1024, only ever raised. 1000 events a second each.
+    shards: Option<u16>,
+}
+
+impl TenantSettings {
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let settings = Self {
+            name: fields.short_text("name", MAX_NAME_BYTES)?,
+            retention_days: fields.take("retention_days", "a number of days, 3 to 365")?,
+            allow_unknown_types: fields.take("allow_unknown_types", "true or false")?,
+            shards: fields.take("shards", "a number, 1 to 1024")?,
+        };
+        fields.finish()?;
+        let kept = MIN_RETENTION_DAYS..=MAX_RETENTION_DAYS;
+        if settings.retention_days.is_some_and(|days| !kept.contains(&days)) {
+            return Err(refuse("retention_invalid", "retention_days", "must be 3 to 365"));
+        }
+        if settings.shards.is_some_and(|shards| !(1..=MAX_SHARDS).contains(&shards)) {
+            return Err(refuse("shards_invalid", "shards", "must be 1 to 1024"));
+        }
+        Ok(settings)
+    }
+
+    fn apply(&self, tenant: &mut Tenant) -> Result<(), Problem> {
+        if let Some(shards) = self.shards {
+            if shards < tenant.shards {
+                let detail = format!("can only be raised: it is {}", tenant.shards);
+                return Err(refuse("shards_invalid", "shards", detail));
+            }
+            tenant.shards = shards;
+        }
+        tenant.name = self.name.as_ref().unwrap_or(&tenant.name).clone();
+        tenant.retention_days = self.retention_days.unwrap_or(tenant.retention_days);
+        tenant.allow_unknown_types = self.allow_unknown_types.unwrap_or(tenant.allow_unknown_types);
+        Ok(())
+    }
+}
+
+/// Make or set a tenant
+///
+/// Repeating it is safe: settings that are absent stay as they are, and have their defaults in a new tenant.
+#[utoipa::path(
+    put,
+    path = "/v1/tenants/{tenant}",
+    tag = "tenants",
+    params(("tenant" = String, Path, description = "1 to 128 characters of A-Z a-z 0-9 _ : -")),
+    request_body = inline(Option<TenantSettings>),
+    responses(
+        (status = 200, description = "Set", body = TenantView),
+        (status = 201, description = "Made", body = TenantView),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "Only operators may", body = Problem),
+        (status = 404, description = "Another tenant's", body = Problem),
+        (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
+    )
+)]
+async fn put(
+    State(api): State<Arc<Api>>,
+    NamedTenant(id): NamedTenant,
+    OptionalBody(fields): OptionalBody,
+) -> Result<(StatusCode, Json<TenantView>), Problem> {
+    let settings = TenantSettings::read(fields)?;
+    for tries in 0..TRIES {
+        let now = api.clock.now();
+        let before = api.store.tenant_config(&id).await?;
+        let (status, expected) = match &before {
+            Some(config) => (StatusCode::OK, config.version),
+            None => (StatusCode::CREATED, 0),
+        };
+        let before = before.map(|config| config.tenant);
+        let mut tenant = before.clone().unwrap_or_else(|| Tenant::new(id.clone(), now));
+        settings.apply(&mut tenant)?;
+        if before.as_ref() == Some(&tenant) {
+            return Ok((status, Json(TenantView::from(&tenant))));
+        }
+        tenant.updated_at = now;
+        let change = Change::PutTenant(&tenant);
+        if api.try_change(&id, expected, change, tries).await?.is_some() {
+            return Ok((status, Json(TenantView::from(&tenant))));
+        }
+    }
+    Err(outrun())
+}
+
+/// Read a tenant
+#[utoipa::path(
+    get,
+    path = "/v1/tenants/{tenant}",
+    tag = "tenants",
+    params(("tenant" = String, Path, description = "The tenant's id")),
+    responses(
+        (status = 200, description = "The tenant", body = TenantView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such tenant, or another's", body = Problem),
+    )
+)]
+async fn read(scope: InTenant) -> Json<TenantView> {
+    Json(TenantView::from(scope.tenant()))
+}
+
+/// List tenants
+#[utoipa::path(
+    get,
+    path = "/v1/tenants",
+    tag = "tenants",
+    params(
+        ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of tenants, by id", body = Listing<TenantView>),
+        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "Only operators may", body = Problem),
+    )
+)]
+async fn list(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Listing<TenantView>>, Problem> {
+    let wanted = api.wanted("tenants", None, &Query::parse(raw.as_deref(), &[])?)?;
+    let after = wanted.after_key().and_then(|key| TenantId::parse(key).ok());
+    let found = api.store.tenants(after.as_ref(), wanted.limit + 1).await?;
+    let key = |tenant: &Tenant| tenant.id.to_string();
+    Ok(Json(api.keyed(&wanted, found, key, |tenant| TenantView::from(&tenant))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<TenantSettings, Problem> {
+        TenantSettings::read(Fields::parse(body.as_bytes()).unwrap().unwrap())
+    }
+
+    #[test]
+    fn every_setting_outside_its_limits_is_named() {
+        for (body, code, field) in [
+            (r#"{"name":7}"#, "field_invalid", "name"),
+            (r#"{"retention_days":2}"#, "retention_invalid", "retention_days"),
+            (r#"{"retention_days":366}"#, "retention_invalid", "retention_days"),
+            (r#"{"retention_days":-1}"#, "field_invalid", "retention_days"),
+            (r#"{"retention_days":"30"}"#, "field_invalid", "retention_days"),
+            (r#"{"allow_unknown_types":"yes"}"#, "field_invalid", "allow_unknown_types"),
+            (r#"{"shards":0}"#, "shards_invalid", "shards"),
+            (r#"{"shards":1025}"#, "shards_invalid", "shards"),
+            (r#"{"shards":4.5}"#, "field_invalid", "shards"),
+            (r#"{"id":"x"}"#, "field_unknown", "id"),
+        ] {
+            let problem = read(body).unwrap_err();
+            assert_eq!(
+                (problem.status, problem.code.as_str(), problem.field.as_deref()),
+                (422, code, Some(field)),
+                "{body}"
+            );
+        }
+        let long = format!(r#"{{"name":"{}"}}"#, "n".repeat(MAX_NAME_BYTES + 1));
+        assert_eq!(read(&long).unwrap_err().code, "field_too_long");
+    }
+
+    #[test]
+    fn shards_are_only_raised_and_what_is_absent_stays() {
+        let mut tenant = Tenant::new(TenantId::parse("acme").unwrap(), Timestamp::from_millis(1));
+        read(r#"{"shards":16,"name":"Acme"}"#)
+            .unwrap()
+            .apply(&mut tenant)
+            .unwrap();
+        read(r#"{"retention_days":7}"#).unwrap().apply(&mut tenant).unwrap();
+        assert_eq!(
+            (tenant.shards, tenant.name.as_str(), tenant.retention_days),
+            (16, "Acme", 7)
+        );
+        let before = tenant.clone();
+        let lowered = read(r#"{"name":"other","shards":8}"#).unwrap();
+        assert_eq!(lowered.apply(&mut tenant).unwrap_err().code, "shards_invalid");
+        assert_eq!(tenant, before);
+    }
+}

@@ -1,0 +1,110 @@
+//! `redial serve`: all of Redial in one process on this machine, until it is told to stop. Listens on loopback only, and
+//! ends with a failure when it can no longer keep what it promises.
+
+mod output;
+mod server;
+mod signals;
+
+use std::io;
+use std::net::SocketAddr;
+
+use redial_domain::Invalid;
+use redial_domain::address::NetworkRefusal;
+use redial_platform::settings;
+use redial_platform::store::StoreError;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::ServeArgs;
+use crate::runtime::data_folder::DataFolderError;
+use crate::runtime::{MachineError, StorageLost};
+use crate::template::TemplateError;
+use signals::Signals;
+
+pub use server::{STOP_GRACE, Server};
+
+/// What is logged, unless `REDIAL_LOG` says otherwise.
+const LOG_LEVEL: &str = "warn";
+
+/// Why `redial serve` could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is not this machine's alone.
+    #[error(
+        "{0} can be reached from other machines; listen on 127.0.0.1 or [::1], because requests and keys come in without \
+         TLS (put a proxy with TLS in front to serve others)"
+    )]
+    NotLoopback(SocketAddr),
+    /// The port is taken, or may not be used.
+    #[error("cannot listen on {address}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The data folder.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// The template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The services or functions.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// `--schedule`.
+    #[error("--schedule cannot be used")]
+    Schedule(#[from] Invalid),
+    /// The networks that a local run allows.
+    #[error("the local targets cannot be allowed")]
+    Targets(#[from] NetworkRefusal),
+    /// The operator's key could not be stored.
+    #[error("the operator's key cannot be stored")]
+    OperatorKey(#[from] StoreError),
+    /// Signals cannot be received.
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] io::Error),
+    /// Nobody can read that it is ready.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The storage failed: nothing more is accepted.
+    #[error("stopped, because the storage failed; what was accepted is on disk")]
+    Storage(#[from] StorageLost),
+    /// The HTTP server ended by itself.
+    #[error("the HTTP server ended")]
+    Http(#[source] io::Error),
+}
+
+/// Runs Redial until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// [`ServeError`] says why it could not start or go on.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    init_log();
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    let mut server = Server::start(&args).await?;
+    output::ready(&args, &server).map_err(ServeError::Output)?;
+    tokio::select! {
+        () = signals.next() => {}
+        failure = server.failed() => {
+            server.withdraw();
+            return Err(failure);
+        }
+    }
+    output::note("stopping: no new requests; waiting for deliveries under way (Ctrl-C again stops at once)");
+    tokio::select! {
+        unfinished = server.stop(STOP_GRACE) => output::stopped(unfinished),
+        () = signals.next() => output::note("stopped at once: what was under way will be tried again at the next start"),
+    }
+    Ok(())
+}
+
+/// Logs for people, on stderr: stdout belongs to scripts. A subscriber that is there already stays.
+fn init_log() {
+    let wanted = settings::optional("REDIAL_LOG").unwrap_or_else(|| LOG_LEVEL.to_owned());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+        output::note(&format!("REDIAL_LOG is no filter such as info or redial=debug: {error}"));
+        EnvFilter::new(LOG_LEVEL)
+    });
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    drop(subscriber.try_init());
+}

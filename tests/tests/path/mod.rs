@@ -1,0 +1,4 @@
+//! The way of an event, from the request of the platform to the record of its last attempt.
+
+mod accepted;
+mod retried;

@@ -1,0 +1,270 @@
+//! The world of a test: a machine on a clock that stands still, its API, and receivers on real sockets. Nothing happens
+//! unless the test says so; nothing sleeps.
+
+mod receiver;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt as _;
+use redial_domain::address::{AddressPolicy, AllowedNetworks};
+use redial_domain::signature::Secret;
+use redial_domain::{TenantId, Timestamp};
+use redial_local::runtime::{FunctionSettings, Machine, Storage};
+use redial_local::template::Template;
+use redial_platform::auth::{self, Scope};
+use redial_platform::store::sweep::{CallEvent, HourCounts};
+use redial_platform::{Clock, Random, keys};
+use redial_sqs::{Outgoing, ReceiveCountOnMove};
+use redial_sweeper::Summary;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+pub use receiver::{Behaviour, Received, Receiver};
+
+/// When the clock of every world starts.
+const START: &str = "2026-11-20T05:00:30Z";
+
+pub struct World {
+    machine: Machine,
+    router: Router,
+    receiver: Receiver,
+    key: String,
+    clock: Clock,
+    dead_letters: AtomicUsize,
+    _folder: TempDir,
+}
+
+/// An endpoint with the receiver behind it.
+pub struct Endpoint {
+    pub id: String,
+    pub secret: Secret,
+    pub receiver: usize,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::counting(ReceiveCountOnMove::default()).await
+    }
+
+    /// A world whose redrives treat receive counts as said.
+    pub async fn counting(count: ReceiveCountOnMove) -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = Clock::manual(Timestamp::parse(START).unwrap());
+        let targets = AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true);
+        let settings = FunctionSettings {
+            clock: clock.clone(),
+            random: Random::seeded(7),
+            targets,
+            ..FunctionSettings::new("http://127.0.0.1:4080", [7; 32])
+        };
+        let storage = Storage::TablesInMemory { queues: folder.path().to_owned() };
+        let template = Template::built_in().unwrap();
+        let machine = Machine::open_with(&template, &storage, settings, count).await.unwrap();
+        let (key, stored) = auth::mint(&Random::seeded(1), &Scope::Operator, "test", clock.now());
+        machine.functions().store().put_api_key(&stored).await.unwrap();
+        Self {
+            router: machine.router(),
+            receiver: Receiver::start(clock.clone()).await,
+            key: key.reveal().to_owned(),
+            dead_letters: AtomicUsize::new(0),
+            _folder: folder,
+            machine,
+            clock,
+        }
+    }
+
+    // The API.
+
+    /// One request of the operator; asserts the status and answers the JSON.
+    pub async fn call(&self, method: &str, path: &str, body: Value, status: u16) -> Value {
+        let (got, answer) = self.request(method, path, Some(&self.key), &body).await;
+        assert_eq!(got, status, "{method} {path}: {answer}");
+        answer
+    }
+
+    pub async fn request(&self, method: &str, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.call("GET", path, Value::Null, 200).await
+    }
+
+    /// Posts one event; answers the 202.
+    pub async fn post(&self, event: Value) -> Value {
+        self.call("POST", "/v1/events", event, 202).await
+    }
+
+    /// Makes an endpoint (and its tenant) with a receiver of its own.
+    pub async fn endpoint(&self, tenant: &str, behaviour: Behaviour, fields: Value) -> Endpoint {
+        let (status, _) = self.request("PUT", &format!("/v1/tenants/{tenant}"), Some(&self.key), &json!({})).await;
+        assert!(status == 200 || status == 201);
+        let (receiver, url) = self.receiver.add(behaviour);
+        let mut body = json!({ "url": url });
+        for (name, value) in fields.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let made = self.call("POST", &format!("/v1/tenants/{tenant}/endpoints"), body, 201).await;
+        assert_eq!(made["state"], "active");
+        Endpoint {
+            id: made["id"].as_str().unwrap().to_owned(),
+            secret: Secret::parse(made["secret"].as_str().unwrap()).unwrap(),
+            receiver,
+        }
+    }
+
+    /// The first delivery of an event to an endpoint, with all its attempts.
+    pub async fn delivery(&self, tenant: &str, event: &str, endpoint: &Endpoint) -> Value {
+        self.get(&format!("/v1/tenants/{tenant}/deliveries/{event}.{}", endpoint.id)).await
+    }
+
+    // The receivers.
+
+    pub fn requests(&self, endpoint: &Endpoint) -> Vec<Received> {
+        self.receiver.requests(endpoint.receiver)
+    }
+
+    pub fn behave(&self, endpoint: &Endpoint, behaviour: Behaviour) {
+        self.receiver.behave(endpoint.receiver, behaviour);
+    }
+
+    // Time, and what happens in it.
+
+    pub fn now(&self) -> Value {
+        json!(self.clock.now())
+    }
+
+    /// Works on everything that can be received at the clock's time.
+    pub async fn settle(&self) {
+        loop {
+            let letters = self.machine.step_queue("DeadLetterQueue").await.unwrap();
+            self.dead_letters.fetch_add(letters, Ordering::SeqCst);
+            let mut worked = letters;
+            for queue in ["DeliveryQueue", "RetryQueue", "ReplayQueue"] {
+                worked += self.machine.step_queue(queue).await.unwrap();
+            }
+            if worked == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass from one deadline of the queues to the next, until nothing waits in them.
+    pub async fn run_to_the_end(&self) {
+        loop {
+            self.settle().await;
+            if self.machine.advance_to_next_deadline().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, working on what comes up on the way.
+    pub async fn pass_ms(&self, ms: i64) {
+        let until = self.clock.now().plus_millis(ms);
+        loop {
+            self.settle().await;
+            match self.machine.next_deadline().filter(|deadline| *deadline <= until) {
+                Some(deadline) => self.machine.advance_to(deadline),
+                None => break,
+            }
+        }
+        self.machine.advance_to(until);
+        self.settle().await;
+    }
+
+    /// Lets time pass and says what time it is then.
+    pub async fn now_after(&self, ms: i64) -> Value {
+        self.pass_ms(ms).await;
+        self.now()
+    }
+
+    /// The schedule's call.
+    pub async fn sweep(&self) -> Summary {
+        self.machine.functions().sweeper().sweep().await.unwrap()
+    }
+
+    /// Receives every delivery again and again and never handles one, as throttled invocations do, until all are dead
+    /// letters.
+    pub async fn burn_receives(&self) {
+        let sqs = self.machine.services().sqs();
+        while self.waiting_in("DeliveryQueue") + self.waiting_in("RetryQueue") > 0 {
+            for queue in ["DeliveryQueue", "RetryQueue"] {
+                sqs.receive(queue, 10, 0, Some(1)).await.unwrap();
+            }
+            self.machine.advance_to(self.clock.now().plus_millis(1_000));
+        }
+    }
+
+    // The queues.
+
+    pub async fn send_raw(&self, queue: &str, body: &str) {
+        let message = Outgoing { body: body.to_owned(), ..Outgoing::default() };
+        self.machine.services().sqs().send_batch(queue, vec![message]).await.unwrap().remove(0).unwrap();
+    }
+
+    /// Loses every message of a queue, as a crash before the send does.
+    pub async fn purge(&self, queue: &str) {
+        let sqs = self.machine.services().sqs();
+        let body = json!({ "QueueUrl": sqs.settings().url(queue) }).to_string();
+        assert_eq!(sqs.call("AmazonSQS.PurgeQueue", body.as_bytes()).await.status, 200);
+    }
+
+    /// Messages of a queue in any standing.
+    pub fn waiting_in(&self, queue: &str) -> usize {
+        let counts = self.machine.services().sqs().counts(queue).unwrap();
+        counts.visible + counts.in_flight + counts.delayed
+    }
+
+    /// Messages that the dead-letter intake was given so far.
+    pub fn dead_letters_seen(&self) -> usize {
+        self.dead_letters.load(Ordering::SeqCst)
+    }
+
+    // What must hold at the end.
+
+    /// Fails if a queue holds a message or anything is due, ever.
+    pub async fn nothing_is_left(&self) {
+        for queue in ["DeliveryQueue", "RetryQueue", "ReplayQueue", "DeadLetterQueue"] {
+            assert_eq!(self.waiting_in(queue), 0, "{queue}");
+        }
+        let store = self.machine.functions().store();
+        let ever = self.clock.now().plus_millis(10 * 365 * 86_400_000);
+        for partition in keys::due_partitions() {
+            assert_eq!(store.due(&partition, ever, 10).await.unwrap(), [], "{partition}");
+        }
+    }
+
+    pub async fn hours(&self, tenant: &str) -> HourCounts {
+        let tenant = TenantId::parse(tenant).unwrap();
+        let store = self.machine.functions().store();
+        let hours = store.hours(&tenant, None, Timestamp::default(), self.clock.now()).await.unwrap();
+        assert_eq!(hours.len(), 1, "{hours:?}");
+        hours.into_iter().next().unwrap().1
+    }
+
+    pub async fn call_events(&self, tenant: &str, call_id: &str) -> Vec<CallEvent> {
+        let tenant = TenantId::parse(tenant).unwrap();
+        self.machine.functions().store().call_events(&tenant, call_id).await.unwrap()
+    }
+}
+
+pub fn attempts_of(delivery: &Value) -> &Vec<Value> {
+    delivery["attempts"].as_array().unwrap()
+}
+
+pub fn ms_of(moment: &Value) -> i64 {
+    Timestamp::parse(moment.as_str().unwrap()).unwrap().as_millis()
+}
