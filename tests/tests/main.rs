@@ -1,6 +1,7 @@
 //! Cross-function tests, one binary: the functions on the embedded services, stepped by a clock that stands still; and the
 //! rules of the house.
 
+mod api;
 mod house_rules;
 mod path;
 mod world;

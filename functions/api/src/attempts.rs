@@ -15,7 +15,10 @@ const CONCURRENT_QUERIES: usize = 8;
 /// All attempts of a delivery, by number: `rows` are the failed ones that were read.
 pub(crate) fn complete(record: &DeliveryRecord, mut rows: Vec<AttemptRecord>) -> Vec<AttemptRecord> {
     let last = record.last.iter();
-    let unread: Vec<AttemptRecord> = last.filter(|last| rows.iter().all(|row| row.n != last.n)).cloned().collect();
+    let unread: Vec<AttemptRecord> = last
+        .filter(|last| rows.iter().all(|row| row.n != last.n))
+        .cloned()
+        .collect();
     rows.extend(unread);
     rows.sort_by_key(|attempt| attempt.n);
     rows
@@ -43,8 +46,10 @@ impl Api {
         for record in records {
             reads.push(self.read_attempts(tenant, record, responses));
         }
-        let read: Vec<(DeliveryRecord, Vec<AttemptRecord>)> =
-            futures_util::stream::iter(reads).buffered(CONCURRENT_QUERIES).try_collect().await?;
+        let read: Vec<(DeliveryRecord, Vec<AttemptRecord>)> = futures_util::stream::iter(reads)
+            .buffered(CONCURRENT_QUERIES)
+            .try_collect()
+            .await?;
         let view = |(record, attempts): &(_, Vec<_>)| DeliveryView::new(record, attempts, &mut responses);
         Ok(read.iter().map(view).collect())
     }

@@ -30,7 +30,10 @@ impl FromRequest<Arc<Api>> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Arc<Api>) -> Result<Self, Problem> {
-        read(request).await?.map(Self).ok_or_else(|| malformed("the body is empty"))
+        read(request)
+            .await?
+            .map(Self)
+            .ok_or_else(|| malformed("the body is empty"))
     }
 }
 

@@ -153,7 +153,10 @@ mod tests {
         let written = cursors().write(&question, &place());
         assert_eq!(cursors().read(&question, &written).unwrap(), place());
         let next_page = asked("acme", &format!("limit=7&cursor={written}&state=dead"));
-        assert_eq!(next_page, question, "limit, cursor and order are not part of the question");
+        assert_eq!(
+            next_page, question,
+            "limit, cursor and order are not part of the question"
+        );
     }
 
     #[test]
@@ -184,7 +187,14 @@ mod tests {
         let question = asked("acme", "");
         let written = cursors().write(&question, &place());
         let huge = "A".repeat(10_000);
-        for text in ["AAAA", "A", "====", huge.as_str(), &written[1..], &format!("{written}A")] {
+        for text in [
+            "AAAA",
+            "A",
+            "====",
+            huge.as_str(),
+            &written[1..],
+            &format!("{written}A"),
+        ] {
             let problem = cursors().read(&question, text).unwrap_err();
             assert_eq!((problem.status, problem.code.as_str()), (400, "cursor_invalid"));
         }

@@ -79,8 +79,19 @@ async fn list(
     let expected = "queued, retrying, held, succeeded, dead or canceled";
     let state = query.read("state", expected, DeliveryState::parse)?;
     let endpoint = query.read("endpoint", "an endpoint's id", |text| EndpointId::parse(text).ok())?;
-    let default_ms = if state == Some(DeliveryState::Queued) { QUEUED_MS } else { ALL_MS };
-    let all = || scope.config.endpoints.iter().map(|stored| stored.endpoint.id.clone()).collect();
+    let default_ms = if state == Some(DeliveryState::Queued) {
+        QUEUED_MS
+    } else {
+        ALL_MS
+    };
+    let all = || {
+        scope
+            .config
+            .endpoints
+            .iter()
+            .map(|stored| stored.endpoint.id.clone())
+            .collect()
+    };
     let asked = Asked {
         endpoints: endpoint.map_or_else(all, |endpoint| vec![endpoint]),
         state,
@@ -113,7 +124,11 @@ impl Api {
         limit: usize,
     ) -> Result<Page, StoreError> {
         let (tenant, now) = (scope.tenant(), self.clock.now());
-        let Asked { endpoints, state, range } = asked;
+        let Asked {
+            endpoints,
+            state,
+            range,
+        } = asked;
         let page = self
             .store
             .list_deliveries(&tenant.id, endpoints, tenant.shards, *state, *range, after, limit, now)
@@ -130,7 +145,10 @@ impl Api {
     ) -> Result<Page, StoreError> {
         let window = up_to(asked.range, after);
         let found = self.first_deliveries(scope.tenant(), &asked.endpoints, window).await?;
-        let queued = found.records.into_iter().filter(|record| record.state == DeliveryState::Queued);
+        let queued = found
+            .records
+            .into_iter()
+            .filter(|record| record.state == DeliveryState::Queued);
         Ok(cut(queued.collect(), after, limit, found.rest.map(before_end_of)))
     }
 
@@ -184,7 +202,11 @@ fn cut(mut records: Vec<DeliveryRecord>, after: Option<&After>, limit: usize, ne
         let After { sort_key, endpoint } = place(record);
         std::cmp::Reverse((sort_key, endpoint))
     });
-    let next = if records.len() > limit { Some(place(&records[limit - 1])) } else { next };
+    let next = if records.len() > limit {
+        Some(place(&records[limit - 1]))
+    } else {
+        next
+    };
     records.truncate(limit);
     (records, next)
 }
@@ -219,8 +241,13 @@ impl Api {
     /// A delivery: recorded, or derived from its event and replays.
     async fn delivery(&self, scope: &InTenant, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let (tenant, now) = (scope.id(), self.clock.now());
-        let Some(event) = self.store.event(tenant, &id.event, now).await? else { return Ok(None) };
-        let recorded = self.store.delivery(tenant, &id, event.accepted_at, event.shards).await?;
+        let Some(event) = self.store.event(tenant, &id.event, now).await? else {
+            return Ok(None);
+        };
+        let recorded = self
+            .store
+            .delivery(tenant, &id, event.accepted_at, event.shards)
+            .await?;
         if recorded.is_some() {
             return Ok(recorded);
         }

@@ -49,7 +49,7 @@ impl Api {
         let held = ReplaySpec::Range {
             endpoint: endpoint.clone(),
             since: BEGINNING,
-            until: self.clock.now(),
+            until: self.clock.now().plus_millis(1),
             state: Some(DeliveryState::Held),
         };
         let job = self.asker.ask(&config, held).await.map_err(refused)?;

@@ -321,7 +321,11 @@ async fn delete(State(api): State<Arc<Api>>, scope: InTenant) -> Result<StatusCo
             return Err(Problem::not_found("endpoint"));
         }
         let change = Change::DeleteEndpoint(&id);
-        if api.try_change(scope.id(), config.version, change, tries).await?.is_some() {
+        if api
+            .try_change(scope.id(), config.version, change, tries)
+            .await?
+            .is_some()
+        {
             return Ok(StatusCode::NO_CONTENT);
         }
     }

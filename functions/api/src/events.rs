@@ -49,13 +49,20 @@ impl Api {
     /// Events with their contents: a list finds one with the platform's own id by a row that has none. Such a row whose
     /// event is missing, or was accepted at another time, is one that a crash or a repeat left.
     async fn with_contents(&self, tenant: &TenantId, found: Vec<StoredEvent>) -> Result<Vec<EventItem>, StoreError> {
-        let bare: Vec<EventId> = found.iter().filter(|event| event.packed.is_empty()).map(|e| e.id.clone()).collect();
+        let bare: Vec<EventId> = found
+            .iter()
+            .filter(|event| event.packed.is_empty())
+            .map(|e| e.id.clone())
+            .collect();
         let whole = self.store.events(tenant, &bare).await?;
         let whole: HashMap<EventId, StoredEvent> = whole.into_iter().map(|event| (event.id.clone(), event)).collect();
         let mut items = Vec::with_capacity(found.len());
         for event in found {
             let event = if event.packed.is_empty() {
-                whole.get(&event.id).filter(|whole| whole.accepted_at == event.accepted_at).cloned()
+                whole
+                    .get(&event.id)
+                    .filter(|whole| whole.accepted_at == event.accepted_at)
+                    .cloned()
             } else {
                 Some(event)
             };

@@ -14,7 +14,9 @@ use redial_platform::aws;
 async fn main() -> Result<(), Error> {
     aws::init_log();
     let env = aws::environment().await?;
-    let origins = [&env.settings.api_origin, &env.settings.ingest_url].into_iter().filter(|origin| !origin.is_empty());
+    let origins = [&env.settings.api_origin, &env.settings.ingest_url]
+        .into_iter()
+        .filter(|origin| !origin.is_empty());
     let own_hosts = origins.map(|origin| OwnHost::parse(origin)).collect::<Result<_, _>>()?;
     let api = Api::new(Parts {
         authenticator: Authenticator::new(env.store.clone(), env.clock.clone()),

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::*;
 
-#[expect(clippy::disallowed_methods, reason = "a switch of this test, not a setting of the product")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of this test, not a setting of the product"
+)]
 fn is_update() -> bool {
     std::env::var("UPDATE_OPENAPI").is_ok()
 }
@@ -22,7 +25,10 @@ fn the_committed_openapi_file_is_the_codes_own() {
         return;
     }
     let same = generated() == meta::OPENAPI_JSON;
-    assert!(same, "docs/openapi.json is old: UPDATE_OPENAPI=1 cargo test -p redial-api openapi");
+    assert!(
+        same,
+        "docs/openapi.json is old: UPDATE_OPENAPI=1 cargo test -p redial-api openapi"
+    );
 }
 
 #[test]

@@ -23,9 +23,7 @@ use crate::listing::Listing;
 use crate::query::Query;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(read))
 }
 
 /// What is to be delivered again: `event`, or `delivery`, or `endpoint` with `since`.
@@ -178,7 +176,11 @@ fn asked(mut fields: Fields, now: Timestamp) -> Result<ReplaySpec, Problem> {
         return match (event, delivery) {
             (Some(event), None) => Ok(ReplaySpec::Event(event)),
             (None, Some(delivery)) => Ok(ReplaySpec::Delivery(delivery)),
-            (Some(_), Some(_)) => Err(refuse("replay_ambiguous", "delivery", "give event or delivery, not both")),
+            (Some(_), Some(_)) => Err(refuse(
+                "replay_ambiguous",
+                "delivery",
+                "give event or delivery, not both",
+            )),
             (None, None) => Err(refuse("field_missing", "event", "give event, delivery or endpoint")),
         };
     }
@@ -194,7 +196,11 @@ fn asked(mut fields: Fields, now: Timestamp) -> Result<ReplaySpec, Problem> {
             until: until.unwrap_or(now),
             state,
         }),
-        _ => Err(refuse("replay_ambiguous", "endpoint", "give one of event, delivery and endpoint")),
+        _ => Err(refuse(
+            "replay_ambiguous",
+            "endpoint",
+            "give one of event, delivery and endpoint",
+        )),
     }
 }
 
@@ -255,7 +261,12 @@ async fn list(
     let query = Query::parse(raw.as_deref(), &[])?;
     let wanted = api.wanted("replays", Some(scope.id()), &query)?;
     let found = api.store.jobs(scope.id(), wanted.after_key(), wanted.limit + 1).await?;
-    Ok(Json(api.keyed(&wanted, found, |job| job.id.to_string(), ReplayView::from)))
+    Ok(Json(api.keyed(
+        &wanted,
+        found,
+        |job| job.id.to_string(),
+        ReplayView::from,
+    )))
 }
 
 /// Read a replay
@@ -294,7 +305,10 @@ mod tests {
     fn a_replay_is_of_an_event_a_delivery_or_a_range() {
         let range = r#"{"endpoint":"ep_1","since":"2026-11-01T00:00:00Z","state":"dead"}"#;
         assert!(matches!(read(r#"{"event":"src_1"}"#), Ok(ReplaySpec::Event(_))));
-        assert!(matches!(read(r#"{"delivery":"src_1.ep_1"}"#), Ok(ReplaySpec::Delivery(_))));
+        assert!(matches!(
+            read(r#"{"delivery":"src_1.ep_1"}"#),
+            Ok(ReplaySpec::Delivery(_))
+        ));
         let ReplaySpec::Range { until, state, .. } = read(range).unwrap() else {
             panic!("a range");
         };
@@ -309,15 +323,31 @@ mod tests {
             (r#"{"event":7}"#, "field_invalid", "event"),
             (r#"{"delivery":"src_1"}"#, "id_invalid", "delivery"),
             (r#"{"event":"a","delivery":"a.b"}"#, "replay_ambiguous", "delivery"),
-            (r#"{"event":"a","since":"2026-11-01T00:00:00Z"}"#, "field_unknown", "since"),
+            (
+                r#"{"event":"a","since":"2026-11-01T00:00:00Z"}"#,
+                "field_unknown",
+                "since",
+            ),
             (r#"{"endpoint":"ep_1"}"#, "field_missing", "since"),
             (r#"{"endpoint":"ep_1","since":"now"}"#, "timestamp_invalid", "since"),
-            (r#"{"endpoint":"ep_1","since":"2026-11-01T00:00:00Z","state":"gone"}"#, "field_invalid", "state"),
-            (r#"{"endpoint":"ep_1","event":"a","since":"2026-11-01T00:00:00Z"}"#, "replay_ambiguous", "endpoint"),
+            (
+                r#"{"endpoint":"ep_1","since":"2026-11-01T00:00:00Z","state":"gone"}"#,
+                "field_invalid",
+                "state",
+            ),
+            (
+                r#"{"endpoint":"ep_1","event":"a","since":"2026-11-01T00:00:00Z"}"#,
+                "replay_ambiguous",
+                "endpoint",
+            ),
             (r#"{"event":"a","all":true}"#, "field_unknown", "all"),
         ] {
             let problem = read(body).unwrap_err();
-            assert_eq!((problem.code.as_str(), problem.field.as_deref()), (code, Some(field)), "{body}");
+            assert_eq!(
+                (problem.code.as_str(), problem.field.as_deref()),
+                (code, Some(field)),
+                "{body}"
+            );
             assert_eq!(problem.status, 422);
         }
     }

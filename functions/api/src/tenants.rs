@@ -25,9 +25,7 @@ use crate::query::Query;
 const MAX_NAME_BYTES: usize = 200;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(put, read))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, read))
 }
 
 /// A tenant.
@@ -88,7 +86,10 @@ impl TenantSettings {
         if settings.retention_days.is_some_and(|days| !kept.contains(&days)) {
             return Err(refuse("retention_invalid", "retention_days", "must be 3 to 365"));
         }
-        if settings.shards.is_some_and(|shards| !(1..=MAX_SHARDS).contains(&shards)) {
+        if settings
+            .shards
+            .is_some_and(|shards| !(1..=MAX_SHARDS).contains(&shards))
+        {
             return Err(refuse("shards_invalid", "shards", "must be 1 to 1024"));
         }
         Ok(settings)
@@ -219,7 +220,11 @@ mod tests {
             (r#"{"retention_days":366}"#, "retention_invalid", "retention_days"),
             (r#"{"retention_days":-1}"#, "field_invalid", "retention_days"),
             (r#"{"retention_days":"30"}"#, "field_invalid", "retention_days"),
-            (r#"{"allow_unknown_types":"yes"}"#, "field_invalid", "allow_unknown_types"),
+            (
+                r#"{"allow_unknown_types":"yes"}"#,
+                "field_invalid",
+                "allow_unknown_types",
+            ),
             (r#"{"shards":0}"#, "shards_invalid", "shards"),
             (r#"{"shards":1025}"#, "shards_invalid", "shards"),
             (r#"{"shards":4.5}"#, "field_invalid", "shards"),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, EventTypeName, Timestamp};
+use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
 use redial_platform::store::events::StoredEvent;
-use redial_platform::store::StoreError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -152,7 +152,9 @@ impl Responses {
     fn text(&mut self, response: &[u8]) -> Option<String> {
         let Self::Shown(left) = self else { return None };
         let text = String::from_utf8_lossy(response);
-        let end = (0..=text.len().min(*left)).rev().find(|at| text.is_char_boundary(*at))?;
+        let end = (0..=text.len().min(*left))
+            .rev()
+            .find(|at| text.is_char_boundary(*at))?;
         *left -= end;
         (end > 0).then(|| text[..end].to_owned())
     }
@@ -200,7 +202,11 @@ mod tests {
     fn answers_are_cut_to_what_is_left_at_a_character() {
         let mut left = Responses::Shown(5);
         assert_eq!(left.text("aé".as_bytes()).as_deref(), Some("aé"));
-        assert_eq!(left.text("né".as_bytes()).as_deref(), Some("n"), "half a character is none");
+        assert_eq!(
+            left.text("né".as_bytes()).as_deref(),
+            Some("n"),
+            "half a character is none"
+        );
         assert_eq!(left.text(b"xyz").as_deref(), Some("x"));
         assert_eq!((left, left.text(b"x")), (Responses::Shown(0), None));
     }

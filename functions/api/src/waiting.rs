@@ -100,7 +100,10 @@ impl Api {
         for event in &events {
             for endpoint in event.matched.iter().filter(|matched| endpoints.contains(matched)) {
                 let id = first_delivery(event, endpoint);
-                expected.insert(keys::delivery(&tenant.id, &id, event.accepted_at, event.shards), (event, id));
+                expected.insert(
+                    keys::delivery(&tenant.id, &id, event.accepted_at, event.shards),
+                    (event, id),
+                );
             }
         }
         let wanted: Vec<keys::Key> = expected.keys().cloned().collect();
@@ -127,7 +130,15 @@ impl Api {
         loop {
             let page = self
                 .store
-                .list_events(&tenant.id, tenant.shards, range, &all, after.as_ref(), EVENTS_AT_A_TIME, now)
+                .list_events(
+                    &tenant.id,
+                    tenant.shards,
+                    range,
+                    &all,
+                    after.as_ref(),
+                    EVENTS_AT_A_TIME,
+                    now,
+                )
                 .await?;
             let (first, last) = (page.items.first(), page.items.last());
             // The millisecond of the last event may go on in the next page.
@@ -135,7 +146,11 @@ impl Api {
             let last_at = last.map(|event| event.accepted_at);
             seen += page.items.len();
             for event in page.items {
-                let matched = event.matched.iter().filter(|matched| endpoints.contains(matched)).count();
+                let matched = event
+                    .matched
+                    .iter()
+                    .filter(|matched| endpoints.contains(matched))
+                    .count();
                 deliveries += matched;
                 if matched > 0 {
                     events.push(event);

@@ -108,7 +108,11 @@ impl Dispatcher {
         let Some(content) = contents.of(&message, &self.store, now).await? else {
             return self.event_missing(known).await.map(Look::Settled);
         };
-        let config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
+        let mut config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
+        if is_held_by(config.as_deref(), &message) {
+            // A copy that is seconds old must not hold what was resumed meanwhile: nothing would release it again.
+            config = self.cache.current(&message.tenant).await?;
+        }
         let record = known.unwrap_or_else(|| {
             let expires_at = expires_at(config.as_deref(), &message);
             DeliveryRecord::new(&message, content.event_type.clone(), DeliveryState::Queued, expires_at)
@@ -244,6 +248,11 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
         }
         _ => None,
     }
+}
+
+fn is_held_by(config: Option<&TenantConfig>, message: &DeliveryMessage) -> bool {
+    let stored = config.and_then(|config| config.endpoint(&message.endpoint));
+    stored.is_some_and(|stored| stored.endpoint.state != EndpointState::Active)
 }
 
 fn expires_at(config: Option<&TenantConfig>, message: &DeliveryMessage) -> Timestamp {

@@ -108,14 +108,8 @@ fn state_and_active_say_the_same_or_are_refused() {
         read(body).map(|(_, state)| state)
     };
     assert_eq!(state(json!({})).unwrap(), None);
-    assert_eq!(
-        state(json!({"active": false})).unwrap(),
-        Some(EndpointState::Inactive)
-    );
-    assert_eq!(
-        state(json!({"state": "paused"})).unwrap(),
-        Some(EndpointState::Paused)
-    );
+    assert_eq!(state(json!({"active": false})).unwrap(), Some(EndpointState::Inactive));
+    assert_eq!(state(json!({"state": "paused"})).unwrap(), Some(EndpointState::Paused));
     assert_eq!(
         state(json!({"state": "active", "active": true})).unwrap(),
         Some(EndpointState::Active)

@@ -48,7 +48,7 @@ use operation::Operation;
 use worker::{Call, Executor, MAX_UNSETTLED, Settler, State};
 
 /// The database in the data folder; SQLite keeps `-wal` and `-shm` files beside it.
-const DATABASE_FILE: &str = "dynamodb.sqlite";
+pub(crate) const DATABASE_FILE: &str = "dynamodb.sqlite";
 
 /// SQLite's name for the write-ahead log of [`DATABASE_FILE`].
 const LOG_FILE: &str = "dynamodb.sqlite-wal";

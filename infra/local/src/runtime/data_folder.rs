@@ -10,6 +10,8 @@ use redial_platform::auth::{self, KeyText, Scope};
 use redial_platform::random::Random;
 use redial_platform::seal::DATA_KEY_BYTES;
 
+use crate::dynamodb::DATABASE_FILE;
+
 /// Held locked while a server runs on the folder.
 const LOCK_FILE: &str = "serve.lock";
 /// The operator's key, as text.
@@ -66,8 +68,6 @@ pub struct DataFolder {
     path: PathBuf,
     /// Unlocked when it is closed.
     _lock: File,
-    /// True if nobody has used the folder before.
-    fresh: bool,
 }
 
 impl DataFolder {
@@ -86,18 +86,17 @@ impl DataFolder {
             path: path.clone(),
             source,
         };
-        let fresh = fs::read_dir(&path).map_err(refused)?.next().is_none();
-        let lock = private().create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(refused)?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK_FILE))
+            .map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(DataFolderError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
-        Ok(Self {
-            path,
-            _lock: lock,
-            fresh,
-        })
+        Ok(Self { path, _lock: lock })
     }
 
     /// The folder, absolute.
@@ -128,17 +127,17 @@ impl DataFolder {
     /// The key that seals the endpoints' secrets: made at the first start, the same ever after.
     ///
     /// # Errors
-    /// [`DataFolderError`] if the file cannot be read or written, holds no key, or is gone though the folder was used.
+    /// [`DataFolderError`] if the file cannot be read or written, holds no key, or is gone though there is a database.
     pub fn data_key(&self, random: &Random) -> Result<[u8; DATA_KEY_BYTES], DataFolderError> {
         let path = self.path.join(DATA_KEY_FILE);
         match read(&path)? {
             Some(bytes) => bytes.try_into().map_err(|_| DataFolderError::NotAKey { path }),
-            None if self.fresh => {
+            None if self.path.join(DATABASE_FILE).exists() => Err(DataFolderError::KeyMissing { path }),
+            None => {
                 let key = random.bytes();
                 self.write(&path, &key)?;
                 Ok(key)
             }
-            None => Err(DataFolderError::KeyMissing { path }),
         }
     }
 
@@ -289,13 +288,19 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_data_key_is_never_replaced_in_a_used_folder() {
+    fn a_lost_data_key_is_never_replaced_beside_a_database() {
         let dir = tempfile::tempdir().unwrap();
         let random = Random::seeded(1);
-        drop(DataFolder::open(dir.path()).unwrap().data_key(&random).unwrap());
-        fs::remove_file(dir.path().join(DATA_KEY_FILE)).unwrap();
         let folder = DataFolder::open(dir.path()).unwrap();
-        assert!(matches!(folder.data_key(&random), Err(DataFolderError::KeyMissing { .. })));
+        folder.data_key(&random).unwrap();
+        fs::remove_file(dir.path().join(DATA_KEY_FILE)).unwrap();
+        folder.data_key(&random).unwrap();
+        fs::remove_file(dir.path().join(DATA_KEY_FILE)).unwrap();
+        drop(crate::dynamodb::Dynamo::open(dir.path()).unwrap());
+        assert!(matches!(
+            folder.data_key(&random),
+            Err(DataFolderError::KeyMissing { .. })
+        ));
     }
 
     #[test]
@@ -306,7 +311,10 @@ mod tests {
         fs::write(dir.path().join(OPERATOR_KEY_FILE), "hello").unwrap();
         let random = Random::seeded(1);
         assert!(matches!(folder.data_key(&random), Err(DataFolderError::NotAKey { .. })));
-        assert!(matches!(folder.operator_key(&random, NOW), Err(DataFolderError::NotAKey { .. })));
+        assert!(matches!(
+            folder.operator_key(&random, NOW),
+            Err(DataFolderError::NotAKey { .. })
+        ));
         assert_eq!(fs::read(dir.path().join(DATA_KEY_FILE)).unwrap(), [1; 31]);
     }
 
@@ -321,7 +329,10 @@ mod tests {
         folder.announce("http://127.0.0.1:4080", &key).unwrap();
         assert_eq!(mode(&note), 0o600);
         let read: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
-        assert_eq!(read, serde_json::json!({ "url": "http://127.0.0.1:4080", "key": key.reveal() }));
+        assert_eq!(
+            read,
+            serde_json::json!({ "url": "http://127.0.0.1:4080", "key": key.reveal() })
+        );
         folder.withdraw().unwrap();
         assert!(!note.exists());
         folder.withdraw().unwrap();

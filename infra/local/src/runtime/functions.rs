@@ -146,14 +146,25 @@ impl Functions {
             own_hosts,
             ingest_url: format!("{}/v1/events", settings.origin),
             default_retry: settings.default_retry.clone(),
-            cursor_key: random.bytes(),
+            cursor_key: store.derive_key("cursors"),
         });
         Ok(Self {
-            ingest: Arc::new(Ingest::new(store.clone(), queues.clone(), clock.clone(), random.clone())),
+            ingest: Arc::new(Ingest::new(
+                store.clone(),
+                queues.clone(),
+                clock.clone(),
+                random.clone(),
+            )),
             dispatcher,
             replay: Replay::new(store.clone(), queues.clone(), clock.clone(), random.clone()),
             api: Arc::new(api),
-            sweeper: Sweeper::new(store.clone(), queues.clone(), clock, random, settings.default_retry.clone()),
+            sweeper: Sweeper::new(
+                store.clone(),
+                queues.clone(),
+                clock,
+                random,
+                settings.default_retry.clone(),
+            ),
             store,
             queues,
             authenticator,

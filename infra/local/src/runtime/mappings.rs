@@ -59,7 +59,10 @@ impl Mapping {
 
     /// Fetches what is there now, at most one batch, and works on it to the end. Answers how many messages it was.
     pub(super) async fn step(&self) -> Result<usize, SqsError> {
-        let batch = self.sqs.receive(&self.source.queue, self.source.batch_size, 0, None).await?;
+        let batch = self
+            .sqs
+            .receive(&self.source.queue, self.source.batch_size, 0, None)
+            .await?;
         let received = batch.len();
         if received > 0 {
             self.work(batch).await;
@@ -83,7 +86,9 @@ impl Mapping {
 
     /// Batches that are worked on, and receives that wait.
     pub(super) fn busy(&self) -> usize {
-        self.source.maximum_concurrency.saturating_sub(self.permits.available_permits())
+        self.source
+            .maximum_concurrency
+            .saturating_sub(self.permits.available_permits())
     }
 
     async fn fetch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
@@ -123,7 +128,9 @@ impl Mapping {
             if left_ms <= 0 {
                 break;
             }
-            let more = self.sqs.receive(queue, most - batch.len(), left_ms.min(LONG_POLL_MS), None);
+            let more = self
+                .sqs
+                .receive(queue, most - batch.len(), left_ms.min(LONG_POLL_MS), None);
             batch.extend(more.await?);
         }
         Ok(batch)
@@ -166,7 +173,9 @@ fn done<'a>(batch: &'a [Received], response: &SqsBatchResponse) -> Vec<&'a str> 
         tracing::error!("mapping.response_names_no_message");
         return Vec::new();
     }
-    let done = batch.iter().filter(|message| !failed.contains(message.message_id.as_str()));
+    let done = batch
+        .iter()
+        .filter(|message| !failed.contains(message.message_id.as_str()));
     done.map(|message| message.receipt_handle.as_str()).collect()
 }
 
@@ -186,7 +195,9 @@ fn record_of(received: &Received) -> SqsMessage {
     record.md5_of_body = Some(received.body_md5.clone());
     record.attributes = received.attributes().into_iter().collect();
     let attributes = received.message_attributes.iter();
-    record.message_attributes = attributes.map(|(name, value)| (name.clone(), attribute_of(value))).collect();
+    record.message_attributes = attributes
+        .map(|(name, value)| (name.clone(), attribute_of(value)))
+        .collect();
     record.event_source = Some("aws:sqs".to_owned());
     record.event_source_arn = Some(received.queue_arn.to_string());
     record.aws_region = received.queue_arn.split(':').nth(3).map(str::to_owned);

@@ -135,7 +135,11 @@ impl Machine {
             let sqs = services.sqs().clone();
             Ok(Arc::new(Mapping::new(source.clone(), sqs, handler, clock.clone())))
         };
-        let mappings = template.mappings.iter().map(mapping).collect::<Result<_, MachineError>>()?;
+        let mappings = template
+            .mappings
+            .iter()
+            .map(mapping)
+            .collect::<Result<_, MachineError>>()?;
         let schedules = template.schedules.iter().map(|schedule| {
             let known = functions.scheduled(&schedule.function).map(|_| schedule.every);
             known.ok_or_else(|| no_function(&schedule.function, "its schedule"))
@@ -235,7 +239,11 @@ impl Machine {
             mapping.start(&stopped, &mut tasks);
         }
         for every in &self.schedules {
-            tasks.spawn(schedule::sweep(self.functions.sweeper().clone(), *every, stopped.clone()));
+            tasks.spawn(schedule::sweep(
+                self.functions.sweeper().clone(),
+                *every,
+                stopped.clone(),
+            ));
         }
         let dynamo = self.services.dynamo().clone();
         tasks.spawn(schedule::expire(dynamo, self.clock.clone(), stopped));

@@ -83,7 +83,11 @@ impl Service for QueueService {
             status: answer.status,
             body: answer.body.into(),
             // The connector names the media type.
-            headers: answer.headers.into_iter().filter(|(name, _)| *name != "content-type").collect(),
+            headers: answer
+                .headers
+                .into_iter()
+                .filter(|(name, _)| *name != "content-type")
+                .collect(),
         }
     }
 }
@@ -202,7 +206,9 @@ impl Services {
     /// [`SqsError`] if the queues failed.
     pub fn queue_counts(&self) -> Result<BTreeMap<String, Counts>, SqsError> {
         let names = self.sqs.queue_names().into_iter();
-        names.map(|name| self.sqs.counts(&name).map(|counts| (name, counts))).collect()
+        names
+            .map(|name| self.sqs.counts(&name).map(|counts| (name, counts)))
+            .collect()
     }
 
     /// The next moment at which a message that waits can be received; `None` if none waits.

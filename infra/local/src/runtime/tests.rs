@@ -21,7 +21,9 @@ fn storage(folder: &tempfile::TempDir) -> Storage {
 
 async fn attribute(machine: &Machine, queue: &str, name: &str) -> Option<String> {
     let client = machine.services().sqs_client();
-    let call = client.get_queue_attributes().queue_url(machine.services().queue_url(queue));
+    let call = client
+        .get_queue_attributes()
+        .queue_url(machine.services().queue_url(queue));
     let answer = call.attribute_names("All".into()).send().await.unwrap();
     answer.attributes().and_then(|all| all.get(&name.into())).cloned()
 }
@@ -32,7 +34,10 @@ async fn queues_are_as_the_template_says_also_after_it_changed() {
     let mut template = Template::built_in().unwrap();
     let machine = Machine::open(&template, &storage(&folder), settings()).await.unwrap();
     let visibility = "VisibilityTimeout";
-    assert_eq!(attribute(&machine, "DeliveryQueue", visibility).await.as_deref(), Some("360"));
+    assert_eq!(
+        attribute(&machine, "DeliveryQueue", visibility).await.as_deref(),
+        Some("360")
+    );
     let redrive = attribute(&machine, "DeliveryQueue", "RedrivePolicy").await.unwrap();
     assert!(redrive.contains(":RetryQueue") && redrive.contains('3'), "{redrive}");
     machine.close().await;
@@ -41,7 +46,10 @@ async fn queues_are_as_the_template_says_also_after_it_changed() {
         queue.redrive = None;
     }
     let machine = Machine::open(&template, &storage(&folder), settings()).await.unwrap();
-    assert_eq!(attribute(&machine, "DeliveryQueue", visibility).await.as_deref(), Some("460"));
+    assert_eq!(
+        attribute(&machine, "DeliveryQueue", visibility).await.as_deref(),
+        Some("460")
+    );
     assert_eq!(attribute(&machine, "DeliveryQueue", "RedrivePolicy").await, None);
     machine.close().await;
 }
@@ -51,19 +59,27 @@ async fn a_template_that_calls_an_unknown_function_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut template = Template::built_in().unwrap();
     template.mappings[0].function = "Ingest".to_owned();
-    let refused = Machine::open(&template, &storage(&folder), settings()).await.err().unwrap();
+    let refused = Machine::open(&template, &storage(&folder), settings())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(&refused, MachineError::NoFunction { function, .. } if function == "Ingest"));
     let folder = tempfile::tempdir().unwrap();
     let mut template = Template::built_in().unwrap();
     template.schedules[0].function = "Replay".to_owned();
-    let refused = Machine::open(&template, &storage(&folder), settings()).await.err().unwrap();
+    let refused = Machine::open(&template, &storage(&folder), settings())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(&refused, MachineError::NoFunction { function, .. } if function == "Replay"));
 }
 
 #[tokio::test]
 async fn an_idle_machine_has_nothing_to_do_and_stops_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let machine = Machine::open(&Template::built_in().unwrap(), &storage(&folder), settings()).await.unwrap();
+    let machine = Machine::open(&Template::built_in().unwrap(), &storage(&folder), settings())
+        .await
+        .unwrap();
     assert_eq!(machine.run_until_idle().await.unwrap(), 0);
     assert_eq!(machine.next_deadline(), None);
     assert_eq!(machine.advance_to_next_deadline(), None);

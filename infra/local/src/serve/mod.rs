@@ -102,9 +102,13 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 fn init_log() {
     let wanted = settings::optional("REDIAL_LOG").unwrap_or_else(|| LOG_LEVEL.to_owned());
     let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
-        output::note(&format!("REDIAL_LOG is no filter such as info or redial=debug: {error}"));
+        output::note(&format!(
+            "REDIAL_LOG is no filter such as info or redial=debug: {error}"
+        ));
         EnvFilter::new(LOG_LEVEL)
     });
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     drop(subscriber.try_init());
 }

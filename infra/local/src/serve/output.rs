@@ -85,7 +85,9 @@ pub(super) fn stopped(unfinished: usize) {
     if unfinished == 0 {
         note("stopped; nothing is under way");
     } else {
-        note(&format!("stopped; {unfinished} batches were under way and will be tried again at the next start"));
+        note(&format!(
+            "stopped; {unfinished} batches were under way and will be tried again at the next start"
+        ));
     }
 }
 

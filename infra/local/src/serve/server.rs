@@ -154,7 +154,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
-    TcpListener::bind(address).await.map_err(|source| refused(address, source))
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| refused(address, source))
 }
 
 fn refused(address: SocketAddr, source: std::io::Error) -> ServeError {
@@ -173,7 +175,11 @@ async fn store_key(store: &Store, key: &KeyText, clock: &Clock) -> Result<(), Se
     let Some(wanted) = data_folder::stored(key, clock.now()) else {
         return Ok(());
     };
-    if store.api_key(&wanted.id).await?.is_none_or(|there| there.hash != wanted.hash) {
+    if store
+        .api_key(&wanted.id)
+        .await?
+        .is_none_or(|there| there.hash != wanted.hash)
+    {
         store.put_api_key(&wanted).await?;
     }
     Ok(())

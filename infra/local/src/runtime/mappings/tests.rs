@@ -98,7 +98,10 @@ fn keeper(fails: &'static [&'static str]) -> (Handler, Arc<Mutex<Vec<SqsEvent>>>
     let keep = Arc::clone(&kept);
     let handler: Handler = Arc::new(move |event: SqsEvent| {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
-        let failed = event.records.into_iter().filter(|it| fails.contains(&it.body.as_deref().unwrap()));
+        let failed = event
+            .records
+            .into_iter()
+            .filter(|it| fails.contains(&it.body.as_deref().unwrap()));
         let response = failing(failed.map(|record| record.message_id.unwrap()));
         async move { response }.boxed()
     });
@@ -115,7 +118,10 @@ async fn a_record_is_what_lambda_hands_over() {
     let record = &kept[0].records[0];
     assert_eq!(record.body.as_deref(), Some("one"));
     assert_eq!(record.event_source.as_deref(), Some("aws:sqs"));
-    assert_eq!(record.event_source_arn.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:Work"));
+    assert_eq!(
+        record.event_source_arn.as_deref(),
+        Some("arn:aws:sqs:us-east-1:000000000000:Work")
+    );
     assert_eq!(record.aws_region.as_deref(), Some("us-east-1"));
     assert_eq!(record.attributes["ApproximateReceiveCount"], "1");
     assert_eq!(record.attributes["SentTimestamp"], "1795000000000");
@@ -165,7 +171,10 @@ async fn a_panic_of_the_function_fails_its_batch_only() {
         }
         .boxed()
     });
-    let one_at_a_time = EventSourceMapping { batch_size: 1, ..source() };
+    let one_at_a_time = EventSourceMapping {
+        batch_size: 1,
+        ..source()
+    };
     let mapping = stand.mapping(one_at_a_time, handler);
     assert_eq!(mapping.step().await.unwrap(), 1);
     assert_eq!(mapping.step().await.unwrap(), 1);
@@ -211,7 +220,10 @@ async fn a_slow_batch_does_not_stop_the_others_and_no_more_run_than_allowed() {
             .boxed()
         })
     };
-    let two_at_once = EventSourceMapping { batch_size: 1, ..source() };
+    let two_at_once = EventSourceMapping {
+        batch_size: 1,
+        ..source()
+    };
     let mapping = stand.mapping(two_at_once, handler);
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -220,7 +232,10 @@ async fn a_slow_batch_does_not_stop_the_others_and_no_more_run_than_allowed() {
     while seen.len() < 20 {
         seen.push(reports.recv().await.unwrap());
     }
-    assert!(seen.contains(&"0".to_owned()), "the slow one has begun, and the nineteen others went past it");
+    assert!(
+        seen.contains(&"0".to_owned()),
+        "the slow one has begun, and the nineteen others went past it"
+    );
     assert_eq!(most.load(Ordering::SeqCst), 2);
     slow.notify_one();
     stop.send_replace(true);

@@ -1,0 +1,305 @@
+//! The API and ingest as one router on the embedded services, with a clock that stands still until it is moved.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use bytes::Bytes;
+use redial_api::{Api, Parts};
+use redial_domain::address::{AddressPolicy, AllowedNetworks};
+use redial_domain::delivery::DeliveryState;
+use redial_domain::retry::RetryPolicy;
+use redial_domain::url::OwnHost;
+use redial_domain::{DeliveryId, EventId, TenantId, Timestamp};
+use redial_ingest::Ingest;
+use redial_local::connector::{Answer, Service, sqs_client};
+use redial_local::dynamodb::Dynamo;
+use redial_local::template::Template;
+use redial_platform::auth::{self, Authenticator, Scope};
+use redial_platform::queue::{QueueUrls, Queues};
+use redial_platform::seal::Sealer;
+use redial_platform::store::Tables;
+use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
+use redial_platform::{Clock, Random, Store};
+use redial_sqs::{Settings, Sqs};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// Longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// What time it is when a stand is made.
+pub const START_MS: i64 = 1_795_000_000_000;
+
+/// SQS behind the SDK's connector.
+struct Queueing(Sqs);
+
+impl Service for Queueing {
+    async fn answer(&self, operation: &str, body: Bytes) -> Answer {
+        let answer = self.0.call(&format!("AmazonSQS.{operation}"), &body).await;
+        let headers = answer.headers.into_iter().filter(|(name, _)| *name != "content-type");
+        Answer {
+            status: answer.status,
+            body: answer.body.into(),
+            headers: headers.collect(),
+        }
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+pub struct Stand {
+    pub store: Store,
+    pub clock: Clock,
+    pub sqs: Sqs,
+    /// The operator's key.
+    pub operator: String,
+    random: Random,
+    router: axum::Router,
+    _folder: tempfile::TempDir,
+}
+
+impl Stand {
+    pub async fn new() -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(START_MS));
+        let random = Random::seeded(7);
+        let dynamo = Dynamo::memory().unwrap();
+        for table in Template::built_in().unwrap().tables {
+            dynamo.ensure(&table).await.unwrap();
+        }
+        let tables = Tables {
+            config: "ConfigTable".to_owned(),
+            events: "EventsTable".to_owned(),
+        };
+        let store = Store::new(dynamo.client(), tables, Sealer::new(&[9; 32], random.clone()));
+
+        let folder = tempfile::tempdir().unwrap();
+        let now = clock.clone();
+        let sqs = Sqs::open(
+            folder.path(),
+            Settings::default(),
+            Arc::new(move || now.now().as_millis()),
+        )
+        .await
+        .unwrap();
+        let mut urls = Vec::new();
+        for name in ["delivery", "retry", "replay"] {
+            urls.push(sqs.create_queue(name, &BTreeMap::new()).await.unwrap());
+        }
+        let [delivery, retry, replay] = urls.try_into().unwrap();
+        let queues = Queues::new(
+            sqs_client(Queueing(sqs.clone())),
+            QueueUrls {
+                delivery,
+                retry,
+                replay,
+            },
+        );
+
+        let authenticator = Authenticator::new(store.clone(), clock.clone());
+        let api = Api::new(Parts {
+            store: store.clone(),
+            queues: queues.clone(),
+            authenticator: authenticator.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            policy: AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true),
+            own_hosts: vec![OwnHost::parse("127.0.0.1:4080").unwrap()],
+            ingest_url: "http://127.0.0.1:4080/v1/events".to_owned(),
+            default_retry: RetryPolicy::from_delays(vec![1, 2]).unwrap(),
+            cursor_key: store.derive_key("cursors"),
+        });
+        let ingest = Ingest::new(store.clone(), queues, clock.clone(), random.clone());
+        let router = redial_api::router(Arc::new(api)).merge(redial_ingest::router(Arc::new(ingest), authenticator));
+        let mut stand = Self {
+            store,
+            clock,
+            sqs,
+            operator: String::new(),
+            random,
+            router,
+            _folder: folder,
+        };
+        stand.operator = stand.mint("operator").await;
+        stand
+    }
+
+    /// A stand with tenant `acme`.
+    pub async fn with_acme() -> Self {
+        let stand = Self::new().await;
+        stand.ok("PUT", "/v1/tenants/acme", json!({})).await;
+        stand
+    }
+
+    /// A key of that scope, stored as if it had been made through the API.
+    pub async fn mint(&self, scope: &str) -> String {
+        let (text, key) = auth::mint(&self.random, &Scope::parse(scope).unwrap(), scope, self.clock.now());
+        self.store.put_api_key(&key).await.unwrap();
+        text.reveal().to_owned()
+    }
+
+    /// One request; `Value::Null` sends no body.
+    pub async fn send(&self, key: Option<&str>, method: &str, path: &str, body: &Value) -> Reply {
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
+        self.send_raw(key, method, path, body).await
+    }
+
+    pub async fn send_raw(&self, key: Option<&str>, method: &str, path: &str, body: Body) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// One request of the operator.
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.send(Some(&self.operator), method, path, &body).await
+    }
+
+    /// One request of the operator that must succeed.
+    pub async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
+        let reply = self.ask(method, path, body).await;
+        let text = String::from_utf8_lossy(&reply.body);
+        assert!(
+            StatusCode::from_u16(reply.status).unwrap().is_success(),
+            "{method} {path}: {text}"
+        );
+        reply.json()
+    }
+
+    /// One request of the operator that must be refused: status, code, field.
+    pub async fn refusal(&self, method: &str, path: &str, body: Value) -> (u16, String, Option<String>) {
+        let reply = self.ask(method, path, body).await;
+        let kind = reply
+            .headers
+            .get(header::CONTENT_TYPE)
+            .map(|kind| kind.to_str().unwrap().to_owned());
+        assert_eq!(kind.as_deref(), Some("application/problem+json"), "{method} {path}");
+        let problem = reply.json();
+        assert_eq!(problem["status"], reply.status);
+        (reply.status, reply.code(), problem["field"].as_str().map(str::to_owned))
+    }
+
+    /// All items of a list, page by page, and the number of pages.
+    pub async fn pages(&self, path: &str, limit: usize) -> (Vec<Value>, usize) {
+        let (mut items, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        let join = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let page = self
+                .ok(
+                    "GET",
+                    &format!("{path}{join}limit={limit}&cursor={cursor}"),
+                    Value::Null,
+                )
+                .await;
+            let found = page["items"].as_array().unwrap();
+            assert!(found.len() <= limit, "{path}");
+            items.extend(found.iter().cloned());
+            pages += 1;
+            assert!(pages < 1_000, "{path} never ends");
+            match page["next"].as_str() {
+                None => return (items, pages),
+                Some(next) => cursor = next.to_owned(),
+            }
+        }
+    }
+
+    /// Moves the clock.
+    pub fn pass_ms(&self, ms: i64) {
+        self.clock.advance_to(self.clock.now().plus_millis(ms));
+    }
+
+    /// An endpoint of a tenant; answers its id.
+    pub async fn endpoint(&self, tenant: &str) -> String {
+        let body = json!({"url": "http://127.0.0.1:9000/hook"});
+        let made = self.ok("POST", &format!("/v1/tenants/{tenant}/endpoints"), body).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Posts an event with the platform's own id.
+    pub async fn event(&self, tenant: &str, id: &str) {
+        let body = json!({"type": "call.ended", "tenant": tenant, "id": id, "data": {"id": id}});
+        self.ok("POST", "/v1/events", body).await;
+    }
+
+    /// The record of a delivery as a dispatcher would begin it.
+    pub async fn record(&self, tenant: &str, delivery: &str, state: DeliveryState) -> DeliveryRecord {
+        let (tenant, id) = (TenantId::parse(tenant).unwrap(), DeliveryId::parse(delivery).unwrap());
+        let event = self
+            .store
+            .event(&tenant, &EventId::parse(id.event.as_str()).unwrap(), self.clock.now())
+            .await;
+        let event = event.unwrap().unwrap();
+        DeliveryRecord {
+            tenant,
+            id,
+            accepted_at: event.accepted_at,
+            shards: event.shards,
+            event_type: event.event_type,
+            state,
+            attempts: 0,
+            last: None,
+            reason: None,
+            next_at: None,
+            due_at: None,
+            expires_at: event.expires_at,
+        }
+    }
+
+    /// Records `attempts` attempts: all failed but, for a delivery that succeeded, the last.
+    pub async fn conclude(&self, tenant: &str, delivery: &str, state: DeliveryState, attempts: u32) {
+        let last = self.record(tenant, delivery, state).await;
+        for n in 1..=attempts {
+            let succeeded = n == attempts && state == DeliveryState::Succeeded;
+            let attempt = AttemptRecord {
+                n,
+                at: self.clock.now(),
+                status: Some(if succeeded { 204 } else { 500 }),
+                code: if succeeded { "ok" } else { "http_error" }.to_owned(),
+                duration_ms: 12,
+                next: format!("what follows after {n}"),
+                response: format!("answer {n} <script>").into_bytes(),
+            };
+            let state = if n == attempts { state } else { DeliveryState::Retrying };
+            let record = DeliveryRecord {
+                state,
+                attempts: n,
+                last: Some(attempt),
+                ..last.clone()
+            };
+            if succeeded {
+                self.store.record_success(&record).await.unwrap();
+            } else {
+                self.store.record_failure(&record).await.unwrap();
+            }
+        }
+    }
+}
