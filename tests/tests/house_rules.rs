@@ -164,8 +164,9 @@ fn only_egress_and_the_command_open_a_socket_to_somebody_else() {
 fn arrows_point_from_functions_to_shared_and_never_back() {
     let functions = functions();
     let named = named_by();
-    // api starts replays. Any other arrow between functions is a decision, to be written here.
-    let between = BTreeMap::from([("redial-api", vec!["redial-replay"])]);
+    // api and sweeper ask for replays. Any other arrow between functions is a decision, to be written here.
+    let asks = vec!["redial-replay"];
+    let between = BTreeMap::from([("redial-api", asks.clone()), ("redial-sweeper", asks)]);
     for function in &functions {
         let others: Vec<&str> = named[function].iter().map(String::as_str).collect();
         let others: Vec<&str> = others

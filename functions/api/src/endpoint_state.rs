@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::{EndpointId, Timestamp};
 use redial_platform::problem::Problem;
-use redial_platform::store::config::StoredEndpoint;
+use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::lists::Range;
 use redial_platform::store::replays::ReplaySpec;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,6 +20,7 @@ use crate::Api;
 use crate::access::InTenant;
 use crate::change::Changed;
 use crate::endpoints::EndpointView;
+use crate::listing::CLOCK_SKEW_MS;
 use crate::replays::refused;
 
 /// First moment of every list.
@@ -32,36 +33,48 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(resume))
 }
 
-impl Changed {
-    /// True if the endpoint was on hold and is delivered to from now on.
-    pub(crate) fn is_released(&self) -> bool {
-        self.before.endpoint.state.is_on_hold() && self.after.endpoint.state == EndpointState::Active
-    }
-}
-
 impl Api {
-    /// Has everything delivered that is held for an endpoint.
+    /// Has everything delivered that is held for an endpoint which somebody asked to be active.
     ///
     /// # Errors
-    /// 500 if the job could not be made; resuming the endpoint again tries again.
-    pub(crate) async fn drain(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), Problem> {
-        let config = Arc::new(self.stored(tenant).await?);
+    /// 500 if the job could not be made; activating the endpoint again tries again.
+    pub(crate) async fn release(&self, scope: &InTenant, changed: &Changed) -> Result<(), Problem> {
+        let endpoint = &changed.after.endpoint.id;
+        // What ingest is holding just now is in no list yet, so an endpoint that was on hold is not asked. Another one may
+        // have held deliveries too: it was inactive for a while, or its release went wrong before.
+        if !changed.before.endpoint.state.is_on_hold() && !self.has_held(scope, endpoint).await? {
+            return Ok(());
+        }
+        let config = Arc::new(self.stored(scope.id()).await?);
+        self.ask_for_held(&config, endpoint).await
+    }
+
+    /// Asks for the job that delivers what is held for an endpoint, or cancels it if the endpoint is gone by then. `config`
+    /// is one that has the endpoint.
+    ///
+    /// # Errors
+    /// 500 if the job could not be made.
+    pub(crate) async fn ask_for_held(&self, config: &Arc<TenantConfig>, endpoint: &EndpointId) -> Result<(), Problem> {
         let held = ReplaySpec::Range {
             endpoint: endpoint.clone(),
             since: BEGINNING,
-            until: self.clock.now().plus_millis(1),
+            until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
             state: Some(DeliveryState::Held),
         };
-        let job = self.asker.ask(&config, held).await.map_err(refused)?;
-        tracing::info!(%tenant, %endpoint, replay = %job.id, held = job.total, "api.endpoint_drained");
+        let job = self.asker.ask(config, held).await.map_err(refused)?;
+        tracing::info!(tenant = %config.tenant.id, %endpoint, replay = %job.id, held = job.total, "api.endpoint_released");
         Ok(())
     }
 
-    async fn has_held(&self, scope: &InTenant, endpoint: &EndpointId) -> Result<bool, Problem> {
+    /// True if anything is held for an endpoint.
+    ///
+    /// # Errors
+    /// 500 if the store fails.
+    pub(crate) async fn has_held(&self, scope: &InTenant, endpoint: &EndpointId) -> Result<bool, Problem> {
         let (now, held) = (self.clock.now(), Some(DeliveryState::Held));
         let all = Range {
             since: BEGINNING,
-            until: now.plus_millis(1),
+            until: now.plus_millis(CLOCK_SKEW_MS),
         };
         let (tenant, endpoints) = (scope.tenant(), std::slice::from_ref(endpoint));
         let page = self
@@ -88,9 +101,8 @@ impl Api {
             Ok(())
         };
         let changed = self.change_endpoint(scope.id(), &id, apply).await?;
-        // The second reason repairs a release whose drain could not be asked for.
-        if changed.is_released() || to == EndpointState::Active && self.has_held(scope, &id).await? {
-            self.drain(scope.id(), &id).await?;
+        if to == EndpointState::Active {
+            self.release(scope, &changed).await?;
         }
         Ok(Json(self.endpoint_view(&changed.after.endpoint)))
     }

@@ -288,8 +288,8 @@ async fn patch(
         Ok(())
     };
     let changed = api.change_endpoint(scope.id(), &id, apply).await?;
-    if changed.is_released() {
-        api.drain(scope.id(), &id).await?;
+    if state == Some(EndpointState::Active) {
+        api.release(&scope, &changed).await?;
     }
     Ok(Json(api.endpoint_view(&changed.after.endpoint)))
 }
@@ -326,6 +326,9 @@ async fn delete(State(api): State<Arc<Api>>, scope: InTenant) -> Result<StatusCo
             .await?
             .is_some()
         {
+            if api.has_held(&scope, &id).await? {
+                api.ask_for_held(&Arc::new(config), &id).await?;
+            }
             return Ok(StatusCode::NO_CONTENT);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use redial_domain::{AgentId, DeliveryId, EventId, EventTypeName, TenantId};
+use redial_domain::{AgentId, DeliveryId, EventId, EventTypeName, ReplayId, TenantId};
 use redial_platform::keys;
 use redial_platform::problem::Problem;
 use redial_platform::store::StoreError;
@@ -191,7 +191,7 @@ async fn deliveries(
 
 /// What a delivery sorts by among those of its event: first deliveries by endpoint, then replays by time.
 fn order(id: &DeliveryId) -> String {
-    let replay = id.replay.as_ref().map(|replay| replay.as_str()).unwrap_or_default();
+    let replay = id.replay.as_ref().map_or("", ReplayId::as_str);
     format!("{replay}/{}", id.endpoint)
 }
 

@@ -11,7 +11,7 @@ use crate::cursor::{Place, question};
 use crate::query::{Query, refuse};
 
 /// How far the default end of a list lies in the future, in milliseconds: the clocks of two environments differ.
-const CLOCK_SKEW_MS: i64 = 60_000;
+pub(crate) const CLOCK_SKEW_MS: i64 = 60_000;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -56,14 +56,11 @@ impl Asker {
     pub async fn ask(&self, config: &Arc<TenantConfig>, mut spec: ReplaySpec) -> Result<ReplayJob, AskError> {
         let now = self.clock.now();
         let tenant = &config.tenant.id;
-        match &mut spec {
-            // Held deliveries are released, not made anew; those of this very moment belong to them.
-            ReplaySpec::Range { until, state: Some(DeliveryState::Held), .. } => {
-                *until = (*until).min(now.plus_millis(1));
-            }
-            // What the replay itself makes must not come into its own range.
-            ReplaySpec::Range { until, .. } => *until = (*until).min(now),
-            ReplaySpec::Event(_) | ReplaySpec::Delivery(_) => {}
+        // What the replay itself makes must not come into its own range; held deliveries are released, not made anew.
+        if let ReplaySpec::Range { until, state, .. } = &mut spec
+            && *state != Some(DeliveryState::Held)
+        {
+            *until = (*until).min(now);
         }
         let total = self.count(tenant, config, &spec).await?;
         if total > MAX_REPLAY {

@@ -110,7 +110,7 @@ impl Replay {
         job.state = JobState::Running;
         self.save(&mut job, LEASE_MS).await?;
         while !job.is_finished() {
-            let Some(config) = self.cache.recent(&job.tenant, 0).await? else {
+            let Some(config) = self.cache.current(&job.tenant).await? else {
                 job.state = JobState::Failed;
                 job.error = Some("the tenant is gone".to_owned());
                 return self.save(&mut job, 0).await;
@@ -141,10 +141,11 @@ impl Replay {
         let (mut messages, mut replayed) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for delivery in found.deliveries {
+            let held = delivery.held;
             let Some(stored) = config.endpoint(&delivery.id.endpoint) else {
+                job.failed += u64::from(self.cancel(held).await?);
                 continue;
             };
-            let held = delivery.held;
             let id = DeliveryId {
                 replay: if held.is_some() {
                     delivery.id.replay
@@ -185,6 +186,19 @@ impl Replay {
         Ok(())
     }
 
+    /// Cancels a held delivery whose endpoint is gone; false if it is no longer held.
+    async fn cancel(&self, held: Option<DeliveryRecord>) -> Result<bool, StoreError> {
+        let Some(before) = held else { return Ok(false) };
+        let reason = Some("endpoint_deleted".to_owned());
+        let canceled = DeliveryRecord {
+            state: DeliveryState::Canceled,
+            reason,
+            due_at: None,
+            ..before.clone()
+        };
+        Ok(self.store.record_if_unchanged(&before, &canceled).await? == Recorded::Written)
+    }
+
     /// Marks a held delivery as sent from the table; false if it is no longer held. True if it was not held at all.
     async fn release(&self, held: Option<DeliveryRecord>, now: Timestamp) -> Result<bool, StoreError> {
         let Some(before) = held else { return Ok(true) };
@@ -203,8 +217,9 @@ impl Replay {
         let event = match &job.spec {
             ReplaySpec::Event(event) => event,
             ReplaySpec::Delivery(delivery) => &delivery.event,
-            ReplaySpec::Range { endpoint, .. } => {
-                if config.endpoint(endpoint).is_none() {
+            ReplaySpec::Range { endpoint, state, .. } => {
+                // What is held for an endpoint that is gone is canceled; anything else cannot be delivered again.
+                if config.endpoint(endpoint).is_none() && *state != Some(DeliveryState::Held) {
                     return Ok(Found {
                         deliveries: Vec::new(),
                         gone: job.total - job.done - job.failed,

@@ -11,6 +11,7 @@ use redial_platform::cache::ConfigCache;
 use redial_platform::queue::{QueueError, Queues};
 use redial_platform::store::StoreError;
 use redial_platform::{Clock, Random, Store};
+use redial_replay::{AskError, Asker};
 
 /// Sweeps, and takes in dead letters. Cheap to share; made once for an execution environment.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub struct Sweeper {
     cache: ConfigCache,
     clock: Clock,
     default_retry: RetryPolicy,
+    asker: Asker,
 }
 
 /// What one pass did.
@@ -50,19 +52,29 @@ pub enum SweepError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// A release could not be asked for.
+    #[error(transparent)]
+    Ask(#[from] AskError),
 }
 
 impl Sweeper {
     /// Sweeps with these clients.
     #[must_use]
     pub fn new(store: Store, queues: Queues, clock: Clock, random: Random, default_retry: RetryPolicy) -> Self {
-        let cache = ConfigCache::new(store.clone(), clock.clone(), random);
+        let cache = ConfigCache::new(store.clone(), clock.clone(), random.clone());
+        let asker = Asker {
+            store: store.clone(),
+            queues: queues.clone(),
+            clock: clock.clone(),
+            random,
+        };
         Self {
             store,
             queues,
             cache,
             clock,
             default_retry,
+            asker,
         }
     }
 

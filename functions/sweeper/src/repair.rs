@@ -2,8 +2,10 @@
 //! were active, from where the last pass stopped; on the way it notes which events belong to a call.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::EndpointState;
 use redial_domain::{DeliveryId, TenantId, Timestamp};
 use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::message::DeliveryMessage;
@@ -11,6 +13,8 @@ use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, TenantConfig};
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::events::StoredEvent;
+use redial_platform::store::lists::Range;
+use redial_platform::store::replays::ReplaySpec;
 use redial_platform::store::sweep::{CallEvent, SweepMark};
 
 use crate::due::message_of;
@@ -26,6 +30,10 @@ const STEP: usize = 1_000;
 const MAX_STEPS: usize = 200;
 /// Hours that a stopped sweeper looks back.
 const LOOK_BACK_HOURS: i64 = 47;
+/// Age of an endpoint's change from which on its held deliveries should be gone, in milliseconds.
+const RELEASED_FROM_MS: i64 = 120_000;
+/// Age of an endpoint's change up to which they are looked for, in milliseconds.
+const RELEASED_TO_MS: i64 = 300_000;
 /// Events a second and shard beyond which a tenant's shards are doubled.
 const CROWDED_PER_S: u64 = 400;
 
@@ -46,7 +54,7 @@ impl Sweeper {
             hour = hour.plus_millis(HOUR_MS);
         }
         for tenant in &tenants {
-            let Some(config) = self.store.tenant_config(tenant).await? else {
+            let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
                 continue;
             };
             let mark = self.store.sweep_mark(tenant).await?;
@@ -56,6 +64,7 @@ impl Sweeper {
             });
             self.repair_tenant(&config, &mut mark, until, summary).await?;
             self.roll_up(&config, &mut mark, summary).await?;
+            self.release_forgotten(&config).await?;
             self.store.put_sweep_mark(tenant, mark).await?;
         }
         // An hour is swept whole once everything before its end is settled.
@@ -197,6 +206,43 @@ impl Sweeper {
             return Ok(());
         };
         self.store.put_calls(tenant, &calls, expires_at).await
+    }
+
+    /// Asks again for what the release of an endpoint may have missed: a delivery that was being held while somebody
+    /// resumed the endpoint, or that the index did not show yet.
+    async fn release_forgotten(&self, config: &Arc<TenantConfig>) -> Result<(), SweepError> {
+        let now = self.clock.now();
+        let all = Range {
+            since: Timestamp::default(),
+            until: now.plus_millis(1),
+        };
+        let changed = config
+            .endpoints
+            .iter()
+            .map(|stored| &stored.endpoint)
+            .filter(|endpoint| {
+                let age_ms = now.millis_since(endpoint.updated_at);
+                endpoint.state == EndpointState::Active && (RELEASED_FROM_MS..RELEASED_TO_MS).contains(&age_ms)
+            });
+        for endpoint in changed {
+            let (ids, held) = (std::slice::from_ref(&endpoint.id), Some(DeliveryState::Held));
+            let tenant = &config.tenant;
+            let held = self
+                .store
+                .list_deliveries(&tenant.id, ids, tenant.shards, held, all, None, 1, now)
+                .await?;
+            if held.items.iter().any(|record| record.due_at.is_none()) {
+                let spec = ReplaySpec::Range {
+                    endpoint: endpoint.id.clone(),
+                    since: all.since,
+                    until: all.until,
+                    state: Some(DeliveryState::Held),
+                };
+                self.asker.ask(config, spec).await?;
+                tracing::info!(tenant = %tenant.id, endpoint = %endpoint.id, "sweeper.held_forgotten");
+            }
+        }
+        Ok(())
     }
 
     /// Doubles the shards of a tenant whose events crowd them.

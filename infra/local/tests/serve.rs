@@ -1,4 +1,5 @@
 //! `redial serve` as a whole, in this process: a tenant, an endpoint, an event, its delivery; stopped and started again.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;

@@ -20,8 +20,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept. Receivers close theirs after some seconds; a frozen function cannot see it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Unused connections kept per receiver: as many as a batch has messages.
-const POOL_MAX_IDLE_PER_HOST: usize = 10;
+/// Idle connections kept for one host. An execution environment never needs more than its batch of ten; on one machine
+/// hundreds of deliveries run at once, and each connection that is not kept costs a port for a minute.
+const POOL_MAX_IDLE_PER_HOST: usize = 128;
 
 /// Headers of an answer; with more the answer is refused while it is read.
 pub const MAX_RESPONSE_HEADERS: usize = 256;

@@ -228,7 +228,7 @@ async fn a_replay_is_asked_for_and_its_deliveries_are_found() {
     let now = stand.clock.now();
     stand
         .store
-        .put_replayed(&record.tenant, &[record.id.clone()], now, record.expires_at)
+        .put_replayed(&record.tenant, std::slice::from_ref(&record.id), now, record.expires_at)
         .await
         .unwrap();
     let one = stand.ok("GET", &format!("{LIST}/{replayed}"), Value::Null).await;

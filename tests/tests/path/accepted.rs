@@ -17,11 +17,24 @@ async fn a_repeat_gets_the_stored_answer_and_sends_nothing() {
     let late = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     world.pass_ms(60_000).await;
     assert_eq!(world.post(event("e1")).await, first);
-    let twice = world.call("POST", "/v1/events", json!([event("e1"), event("e2"), event("e2")]), 202).await;
+    let twice = world
+        .call(
+            "POST",
+            "/v1/events",
+            json!([event("e1"), event("e2"), event("e2")]),
+            202,
+        )
+        .await;
     let two = json!({"id": "e2", "deliveries": 2});
     assert_eq!(twice["events"], json!([first, two, two]));
     world.run_to_the_end().await;
-    let ids = |endpoint| world.requests(endpoint).iter().map(|r| r.id.clone()).collect::<std::collections::BTreeSet<_>>();
+    let ids = |endpoint| {
+        world
+            .requests(endpoint)
+            .iter()
+            .map(|r| r.id.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
     assert_eq!(world.requests(&endpoint).len(), 2);
     assert_eq!(world.requests(&late).len(), 1);
     assert_eq!(ids(&late), ["e2".to_owned()].into());
@@ -37,10 +50,18 @@ async fn another_event_under_a_used_id_is_refused() {
     world.post(event("e1")).await;
     let other = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"id": "other"}});
     let problem = world.call("POST", "/v1/events", other.clone(), 409).await;
-    assert_eq!((&problem["code"], &problem["field"]), (&json!("id_reused"), &json!("id")));
-    let batch = world.call("POST", "/v1/events", json!({"events": [event("e2"), other]}), 202).await;
+    assert_eq!(
+        (&problem["code"], &problem["field"]),
+        (&json!("id_reused"), &json!("id"))
+    );
+    let batch = world
+        .call("POST", "/v1/events", json!({"events": [event("e2"), other]}), 202)
+        .await;
     assert_eq!(batch["events"][0]["deliveries"], 1);
-    assert_eq!((&batch["events"][1]["id"], &batch["events"][1]["error"]["code"]), (&json!("e1"), &json!("id_reused")));
+    assert_eq!(
+        (&batch["events"][1]["id"], &batch["events"][1]["error"]["code"]),
+        (&json!("e1"), &json!("id_reused"))
+    );
     world.run_to_the_end().await;
     world.nothing_is_left().await;
 }
@@ -81,7 +102,13 @@ async fn bad_events_are_refused_alone_and_nothing_of_them_is_stored() {
     assert_eq!(answer["events"][6], json!({"id": "good", "deliveries": 1}));
     world.run_to_the_end().await;
     assert_eq!(world.requests(&endpoint).len(), 1);
-    assert_eq!(world.get("/v1/tenants/acme/events").await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        world.get("/v1/tenants/acme/events").await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     world.nothing_is_left().await;
 }
 
@@ -96,7 +123,9 @@ async fn what_a_crash_left_unsent_the_sweeper_sends_once() {
     let world = World::new().await;
     let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     world.post(event("own")).await;
-    let minted = world.post(json!({"type": "call.ended", "tenant": "acme", "data": {}})).await;
+    let minted = world
+        .post(json!({"type": "call.ended", "tenant": "acme", "data": {}}))
+        .await;
     assert!(minted["id"].as_str().unwrap().starts_with("evt_"));
     // The function died between the put and the send.
     world.purge("DeliveryQueue").await;
@@ -107,7 +136,10 @@ async fn what_a_crash_left_unsent_the_sweeper_sends_once() {
 
     world.sweep().await;
     world.settle().await;
-    assert!(world.requests(&endpoint).is_empty(), "not before it is old enough to be sure");
+    assert!(
+        world.requests(&endpoint).is_empty(),
+        "not before it is old enough to be sure"
+    );
     world.pass_ms(301_000).await;
     let swept = world.sweep().await;
     assert_eq!(swept.repaired, 2);
@@ -123,10 +155,14 @@ async fn what_a_crash_left_unsent_the_sweeper_sends_once() {
 #[tokio::test]
 async fn a_change_applies_to_every_event_accepted_after_its_answer() {
     let world = World::new().await;
-    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.started"]})).await;
+    let endpoint = world
+        .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.started"]}))
+        .await;
     let path = format!("/v1/tenants/acme/endpoints/{}", endpoint.id);
     assert_eq!(world.post(event("e1")).await["deliveries"], 0);
-    world.call("PATCH", &path, json!({"event_types": ["call.*"]}), 200).await;
+    world
+        .call("PATCH", &path, json!({"event_types": ["call.*"]}), 200)
+        .await;
     assert_eq!(world.post(event("e2")).await["deliveries"], 1);
     world.call("DELETE", &path, Value::Null, 204).await;
     assert_eq!(world.post(event("e3")).await["deliveries"], 0);
@@ -143,15 +179,29 @@ async fn a_change_applies_to_every_event_accepted_after_its_answer() {
 async fn agents_and_types_choose_the_endpoints() {
     let world = World::new().await;
     let all = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
-    let agent = world.endpoint("acme", Behaviour::Always(200), json!({"agents": ["agt_1"]})).await;
-    let types = world.endpoint("acme", Behaviour::Always(200), json!({"event_types": ["qa.scored"]})).await;
+    let agent = world
+        .endpoint("acme", Behaviour::Always(200), json!({"agents": ["agt_1"]}))
+        .await;
+    let types = world
+        .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["qa.scored"]}))
+        .await;
     let other = world.endpoint("other", Behaviour::Always(200), json!({})).await;
-    for (id, event_type, agent) in [("a", "call.ended", Some("agt_1")), ("b", "qa.scored", Some("agt_2")), ("c", "qa.scored", None)] {
-        world.post(json!({"type": event_type, "tenant": "acme", "id": id, "agent": agent, "data": {}})).await;
+    for (id, event_type, agent) in [
+        ("a", "call.ended", Some("agt_1")),
+        ("b", "qa.scored", Some("agt_2")),
+        ("c", "qa.scored", None),
+    ] {
+        world
+            .post(json!({"type": event_type, "tenant": "acme", "id": id, "agent": agent, "data": {}}))
+            .await;
     }
     world.run_to_the_end().await;
     let ids = |endpoint| {
-        let mut ids: Vec<String> = world.requests(endpoint).iter().map(|request| request.id.clone()).collect();
+        let mut ids: Vec<String> = world
+            .requests(endpoint)
+            .iter()
+            .map(|request| request.id.clone())
+            .collect();
         ids.sort();
         ids
     };
@@ -166,7 +216,9 @@ async fn agents_and_types_choose_the_endpoints() {
 async fn hours_and_calls_are_counted_and_the_ledger_is_even() {
     let world = World::new().await;
     world.endpoint("acme", Behaviour::Always(200), json!({})).await;
-    world.endpoint("acme", Behaviour::Always(500), json!({"retry": {"attempts": 1}})).await;
+    world
+        .endpoint("acme", Behaviour::Always(500), json!({"retry": {"attempts": 1}}))
+        .await;
     for n in 0..20 {
         world.post(event(&format!("e{n}"))).await;
     }

@@ -10,11 +10,13 @@ use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt as _;
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
+use redial_domain::delivery::DeliveryState;
 use redial_domain::signature::Secret;
-use redial_domain::{TenantId, Timestamp};
+use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
 use redial_local::runtime::{FunctionSettings, Machine, Storage};
 use redial_local::template::Template;
 use redial_platform::auth::{self, Scope};
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::sweep::{CallEvent, HourCounts};
 use redial_platform::{Clock, Random, keys};
 use redial_sqs::{Outgoing, ReceiveCountOnMove};
@@ -61,7 +63,9 @@ impl World {
             targets,
             ..FunctionSettings::new("http://127.0.0.1:4080", [7; 32])
         };
-        let storage = Storage::TablesInMemory { queues: folder.path().to_owned() };
+        let storage = Storage::TablesInMemory {
+            queues: folder.path().to_owned(),
+        };
         let template = Template::built_in().unwrap();
         let machine = Machine::open_with(&template, &storage, settings, count).await.unwrap();
         let (key, stored) = auth::mint(&Random::seeded(1), &Scope::Operator, "test", clock.now());
@@ -87,15 +91,29 @@ impl World {
     }
 
     pub async fn request(&self, method: &str, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
-        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json");
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
         let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })
+        (
+            status,
+            if bytes.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&bytes).unwrap()
+            },
+        )
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -109,14 +127,18 @@ impl World {
 
     /// Makes an endpoint (and its tenant) with a receiver of its own.
     pub async fn endpoint(&self, tenant: &str, behaviour: Behaviour, fields: Value) -> Endpoint {
-        let (status, _) = self.request("PUT", &format!("/v1/tenants/{tenant}"), Some(&self.key), &json!({})).await;
+        let (status, _) = self
+            .request("PUT", &format!("/v1/tenants/{tenant}"), Some(&self.key), &json!({}))
+            .await;
         assert!(status == 200 || status == 201);
         let (receiver, url) = self.receiver.add(behaviour);
         let mut body = json!({ "url": url });
         for (name, value) in fields.as_object().unwrap() {
             body[name] = value.clone();
         }
-        let made = self.call("POST", &format!("/v1/tenants/{tenant}/endpoints"), body, 201).await;
+        let made = self
+            .call("POST", &format!("/v1/tenants/{tenant}/endpoints"), body, 201)
+            .await;
         assert_eq!(made["state"], "active");
         Endpoint {
             id: made["id"].as_str().unwrap().to_owned(),
@@ -127,7 +149,8 @@ impl World {
 
     /// The first delivery of an event to an endpoint, with all its attempts.
     pub async fn delivery(&self, tenant: &str, event: &str, endpoint: &Endpoint) -> Value {
-        self.get(&format!("/v1/tenants/{tenant}/deliveries/{event}.{}", endpoint.id)).await
+        self.get(&format!("/v1/tenants/{tenant}/deliveries/{event}.{}", endpoint.id))
+            .await
     }
 
     // The receivers.
@@ -208,11 +231,52 @@ impl World {
         }
     }
 
+    /// Writes a delivery down as held, as a dispatcher does that has not yet seen its endpoint resumed.
+    pub async fn hold(&self, tenant: &str, event: &str, endpoint: &Endpoint) {
+        let store = self.machine.functions().store();
+        let tenant = TenantId::parse(tenant).unwrap();
+        let event = store
+            .event(&tenant, &EventId::parse(event).unwrap(), self.clock.now())
+            .await
+            .unwrap()
+            .unwrap();
+        let endpoint = EndpointId::parse(&endpoint.id).unwrap();
+        let record = DeliveryRecord {
+            tenant,
+            id: DeliveryId {
+                event: event.id,
+                endpoint,
+                replay: None,
+            },
+            accepted_at: event.accepted_at,
+            shards: event.shards,
+            event_type: event.event_type,
+            state: DeliveryState::Held,
+            attempts: 0,
+            last: None,
+            reason: Some("endpoint_paused".to_owned()),
+            next_at: None,
+            due_at: None,
+            expires_at: event.expires_at,
+        };
+        assert_eq!(store.record_state(&record).await.unwrap(), Recorded::Written);
+    }
+
     // The queues.
 
     pub async fn send_raw(&self, queue: &str, body: &str) {
-        let message = Outgoing { body: body.to_owned(), ..Outgoing::default() };
-        self.machine.services().sqs().send_batch(queue, vec![message]).await.unwrap().remove(0).unwrap();
+        let message = Outgoing {
+            body: body.to_owned(),
+            ..Outgoing::default()
+        };
+        self.machine
+            .services()
+            .sqs()
+            .send_batch(queue, vec![message])
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap();
     }
 
     /// Loses every message of a queue, as a crash before the send does.
@@ -250,14 +314,22 @@ impl World {
     pub async fn hours(&self, tenant: &str) -> HourCounts {
         let tenant = TenantId::parse(tenant).unwrap();
         let store = self.machine.functions().store();
-        let hours = store.hours(&tenant, None, Timestamp::default(), self.clock.now()).await.unwrap();
+        let hours = store
+            .hours(&tenant, None, Timestamp::default(), self.clock.now())
+            .await
+            .unwrap();
         assert_eq!(hours.len(), 1, "{hours:?}");
         hours.into_iter().next().unwrap().1
     }
 
     pub async fn call_events(&self, tenant: &str, call_id: &str) -> Vec<CallEvent> {
         let tenant = TenantId::parse(tenant).unwrap();
-        self.machine.functions().store().call_events(&tenant, call_id).await.unwrap()
+        self.machine
+            .functions()
+            .store()
+            .call_events(&tenant, call_id)
+            .await
+            .unwrap()
     }
 }
 

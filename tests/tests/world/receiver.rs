@@ -38,8 +38,15 @@ impl Received {
     /// Fails unless the signature is that of `secret`, as of the moment it came.
     pub fn verify(&self, secret: &Secret) {
         let (secrets, now) = ([secret.clone()], Timestamp::from_millis(self.at_ms));
-        let verified =
-            signature::verify(&secrets, &self.id, &self.timestamp, &self.body, &self.signature, now, TOLERANCE_S);
+        let verified = signature::verify(
+            &secrets,
+            &self.id,
+            &self.timestamp,
+            &self.body,
+            &self.signature,
+            now,
+            TOLERANCE_S,
+        );
         assert_eq!(verified, Ok(()));
     }
 }
@@ -62,7 +69,11 @@ impl Receiver {
     pub async fn start(clock: Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let receiver = Self { servers: Arc::default(), clock, origin };
+        let receiver = Self {
+            servers: Arc::default(),
+            clock,
+            origin,
+        };
         let router = Router::new().route("/r/{n}", post(take)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         receiver
@@ -70,7 +81,10 @@ impl Receiver {
 
     pub fn add(&self, behaviour: Behaviour) -> (usize, String) {
         let mut servers = self.servers.lock().unwrap();
-        servers.push(Server { behaviour, requests: Vec::new() });
+        servers.push(Server {
+            behaviour,
+            requests: Vec::new(),
+        });
         let n = servers.len() - 1;
         (n, format!("{}/r/{n}", self.origin))
     }
@@ -95,7 +109,11 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
     };
     let mut servers = receiver.servers.lock().unwrap();
     let server = &mut servers[n];
-    let before = server.requests.iter().filter(|request| request.id == received.id).count();
+    let before = server
+        .requests
+        .iter()
+        .filter(|request| request.id == received.id)
+        .count();
     server.requests.push(received);
     let status = |status| StatusCode::from_u16(status).unwrap();
     match server.behaviour {

@@ -15,8 +15,11 @@ fn with_rules<T>(run: impl FnOnce(UrlRules<'_>) -> T) -> T {
 }
 
 fn read(body: Value) -> Result<(EndpointSettings, Option<EndpointState>), Problem> {
+    let Value::Object(members) = body else {
+        panic!("an object")
+    };
     with_rules(|rules| {
-        let mut fields = Fields(body.as_object().unwrap().clone());
+        let mut fields = Fields(members);
         let state = wanted_state(&mut fields)?;
         let settings = settings(&mut fields, rules, None)?;
         fields.finish()?;

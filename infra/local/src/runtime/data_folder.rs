@@ -1,7 +1,7 @@
 //! The data folder of a local run: who has it, the operator's key, the key that seals secrets, and the note by which the
 //! commands find the server. Files with secrets are made for their owner alone, and are whole or not there.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ impl DataFolder {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(path).map_err(refused)?;
+        private_folder().recursive(true).create(path).map_err(refused)?;
         let path = path.canonicalize().map_err(refused)?;
         let refused = |source| DataFolderError::Folder {
             path: path.clone(),
@@ -200,6 +200,21 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, DataFolderError> {
     }
 }
 
+/// Makes folders that only their owner can look into: what was delivered lies there in plain text.
+#[cfg(unix)]
+fn private_folder() -> DirBuilder {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut folder = DirBuilder::new();
+    folder.mode(0o700);
+    folder
+}
+
+/// Elsewhere the protection of the folder above is all there is.
+#[cfg(not(unix))]
+fn private_folder() -> DirBuilder {
+    DirBuilder::new()
+}
+
 #[cfg(unix)]
 fn private() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -265,6 +280,7 @@ mod tests {
         for file in [OPERATOR_KEY_FILE, DATA_KEY_FILE, LOCK_FILE] {
             assert_eq!(mode(&path.join(file)), 0o600, "{file}");
         }
+        assert_eq!(mode(&path), 0o700);
     }
 
     #[test]

@@ -207,7 +207,6 @@ impl Functions {
     }
 
     /// Everything that is reached over HTTP, under one origin.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         let ingest = redial_ingest::router(Arc::clone(&self.ingest), self.authenticator.clone());
         ingest.merge(redial_api::router(Arc::clone(&self.api)))

@@ -167,7 +167,6 @@ impl Machine {
     }
 
     /// Ingest and API, under one origin.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         self.functions.router()
     }

@@ -45,8 +45,8 @@ struct Document {
     _description: IgnoredAny,
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
-    #[serde(default)]
-    globals: Globals,
+    #[serde(default, rename = "Globals")]
+    _globals: Globals,
     resources: BTreeMap<String, Value>,
     #[serde(default, rename = "Outputs")]
     _outputs: IgnoredAny,
