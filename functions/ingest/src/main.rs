@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use redial_ingest::{Ingest, Invocation, router};
 use redial_platform::auth::Authenticator;
-use redial_platform::aws;
+use redial_platform::{aws, respond};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,6 +15,9 @@ async fn main() -> Result<(), Error> {
     let env = aws::environment().await?;
     let authenticator = Authenticator::new(env.store.clone(), env.clock.clone());
     let ingest = Arc::new(Ingest::new(env.store, env.queues, env.clock, env.random));
-    let invocation = Invocation::new(Arc::clone(&ingest), router(ingest, authenticator));
+    let invocation = Invocation::new(
+        Arc::clone(&ingest),
+        router(ingest, authenticator).fallback(respond::no_route),
+    );
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| invocation.answer(event))).await
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use redial_domain::event::MAX_BODY_BYTES;
 use redial_platform::auth::Authenticator;
 use redial_platform::problem::Problem;
+use redial_platform::respond;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,6 +39,8 @@ pub fn router(ingest: Arc<Ingest>, authenticator: Authenticator) -> axum::Router
         .with_state(Ingress { ingest, authenticator })
         .split_for_parts()
         .0
+        .method_not_allowed_fallback(respond::method_not_allowed)
+        .layer(axum::middleware::from_fn(respond::guarded))
 }
 
 /// The part of the `OpenAPI` description that is about ingest.

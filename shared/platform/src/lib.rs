@@ -13,6 +13,7 @@ pub mod message;
 pub mod problem;
 pub mod queue;
 pub mod random;
+pub mod respond;
 pub mod seal;
 pub mod settings;
 pub mod store;

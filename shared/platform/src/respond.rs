@@ -1,16 +1,16 @@
-//! What every answer of the API has in common: headers, and problems for whatever no handler answers. Knows no resource.
+//! What every HTTP answer of ours has in common: headers, and problems for whatever no handler answers. Knows no resource.
 
 use std::panic::AssertUnwindSafe;
 
+use crate::problem::Problem;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use redial_platform::problem::Problem;
 
 /// Answers a panic with a 500, and marks every answer: not to be cached, not to be sniffed.
-pub(crate) async fn guarded(request: Request, next: Next) -> Response {
+pub async fn guarded(request: Request, next: Next) -> Response {
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| {
         // The panic hook has printed where; what was asked stays out of the log.
@@ -24,12 +24,12 @@ pub(crate) async fn guarded(request: Request, next: Next) -> Response {
 }
 
 /// No such route.
-pub(crate) async fn no_route() -> Problem {
+pub async fn no_route() -> Problem {
     Problem::not_found("route")
 }
 
 /// The route is there, the method is not; axum adds `Allow`.
-pub(crate) async fn method_not_allowed() -> Problem {
+pub async fn method_not_allowed() -> Problem {
     let detail = "this route does not take this method; Allow says which it takes";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
