@@ -19,11 +19,8 @@ ARRIVE_S = 60
 def commands(lines: list[str]) -> dict[str, list[str]]:
     """The commands in what `serve` printed, by subcommand, as a shell would split them."""
     words = [shlex.split(line) for line in lines if " listen " in line or " send " in line]
-    return {
-        line[1]: line
-        for line in words
-        if len(line) > 1 and line[0].endswith("redial") and line[1] in ("listen", "send")
-    }
+    own = [line for line in words if len(line) > 1 and Path(line[0]).name == BINARY.name]
+    return {line[1]: line for line in own if line[1] in ("listen", "send")}
 
 
 def script(report: Report) -> None:

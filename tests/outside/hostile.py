@@ -180,7 +180,6 @@ def check_local_targets(report: Report, api: Origin, canary: Receiver) -> None:
     port = canary.origin.rsplit(":", 1)[1]
     hosts = (
         "127.0.0.2",
-        "localhost",
         "0.0.0.0",
         "127.1",
         "2130706434",

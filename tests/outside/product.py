@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("REDIAL_BINARY", ROOT / "target" / "release" / "redial"))
+BINARY = Path(os.environ.get("REDIAL_BINARY", ROOT / "target" / "release" / "redial")).resolve()
 
 # How long a start and a stop may take, in seconds.
 START_S = 60

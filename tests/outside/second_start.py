@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from checks import Report, run
+from checks import Report, run, wait_until
 from ledger import Receiver
 from product import BINARY, CouldNotStart, Origin, Redial
 
@@ -130,6 +130,8 @@ def fill(report: Report, redial: Redial, api: Origin) -> list[int]:
         try:
             answer = api.ask("POST", "/v1/events", event(number))
         except (OSError, http.client.HTTPException):
+            # It is on its way out.
+            wait_until("its end", lambda: redial.process.poll() is not None, REFUSE_S)
             break
         if answer.status != 202:
             break

@@ -132,8 +132,10 @@ impl Sweeper {
             })
             .collect();
         let wanted: Vec<Key> = expected.iter().map(|(_, _, key)| key.clone()).collect();
-        let recorded = self.store.deliveries(&wanted, true).await?;
-        let recorded: HashSet<Key> = recorded.iter().map(DeliveryRecord::key).collect();
+        let mut recorded = self.recorded(&wanted, false).await?;
+        let missing: Vec<Key> = wanted.into_iter().filter(|key| !recorded.contains(key)).collect();
+        // A cheap look first; only what it does not show is read strongly.
+        recorded.extend(self.recorded(&missing, true).await?);
         let mut messages = Vec::new();
         for (event, id, _) in expected.into_iter().filter(|(_, _, key)| !recorded.contains(key)) {
             if event.own_id && !self.is_stored(event, summary).await? {
@@ -144,6 +146,12 @@ impl Sweeper {
         self.queues.send_deliveries(&messages).await?;
         summary.repaired += messages.len() as u64;
         Ok(())
+    }
+
+    /// Which of the keys have a record.
+    async fn recorded(&self, keys: &[Key], consistent: bool) -> Result<HashSet<Key>, StoreError> {
+        let records = self.store.deliveries(keys, consistent).await?;
+        Ok(records.iter().map(DeliveryRecord::key).collect())
     }
 
     /// True if the event of a time row is stored as the row says; a row without its event is removed.

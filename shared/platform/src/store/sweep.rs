@@ -170,7 +170,8 @@ impl Store {
     }
 
     /// A tenant's events accepted from `since` up to, not reaching, `until`, oldest first in one shard, at most `limit`.
-    /// Those with the platform's own ids come from their time rows and have no content.
+    /// Those with the platform's own ids come from their time rows and have no content. Eventually consistent: for what is
+    /// minutes old.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item cannot be read.
@@ -187,7 +188,7 @@ impl Store {
         let query = self
             .partition(&self.tables.events, &pk, &encode_time(since), &to)
             .filter_expression("attribute_not_exists(own)");
-        let items = self.query_all(query.consistent_read(true), limit).await?;
+        let items = self.query_all(query, limit).await?;
         let read = |item: &Item| {
             let (id, _) = item.need("sk", keys::event_of(&item.key().sk))?;
             read_event(tenant, id, item)
