@@ -114,6 +114,7 @@ def kill_often(report: Report, redial: Redial, platform: Platform, receiver: Rec
     """Kills and starts again, spread over the events, each time with enough in flight. Gives the moments."""
     kills: list[float] = []
     weak = []
+    started = 0.0
     for number in range(1, KILLS + 1):
         enough = number * platform.total // (KILLS + 2)
         wait_until(
@@ -128,15 +129,21 @@ def kill_often(report: Report, redial: Redial, platform: Platform, receiver: Rec
         kills.append(at)
         platform.up.clear()
         accepted = len(platform.answers)
-        deliveries = len(
-            [r for r in receiver.requests() if r.at <= at and (r.answered_at is None or r.answered_at > at)]
-        )
+        opened = [r for r in receiver.requests() if started <= r.at <= at]
+        deliveries = len([r for r in opened if r.answered_at is None or r.answered_at > at])
         report.note(f"kill {number}: {posts} posts unanswered, {deliveries} deliveries open, {accepted} accepted")
         if posts < IN_FLIGHT:
             weak.append(f"kill {number}: {posts}")
+        started = time.time()
         platform.connect(redial.start())
     report.nothing(f"each of {KILLS} kills had at least {IN_FLIGHT} requests in flight", weak)
     return kills
+
+
+def told_when(duplicate: judge.Duplicate) -> str:
+    """When the earlier request was answered, seen from the kill that explains the duplicate."""
+    before = duplicate.answered_before_s
+    return "not answered" if before is None or before < 0 else f"answered {before * 1000:.0f} ms before"
 
 
 def check(report: Report, expected: judge.Expected, receiver: Receiver, kills: list[float], folder: Path) -> None:
@@ -154,10 +161,12 @@ def check(report: Report, expected: judge.Expected, receiver: Receiver, kills: l
     found = judge.duplicates(requests, kills)
     caught = [len(now) for now in judge.in_flight(requests, kills)]
     report.note(f"{len(found)} duplicates; deliveries in flight at the kills: {caught}, together {sum(caught)}")
-    for duplicate in found:
-        before = duplicate.answered_before_s
-        when = "not answered" if before is None or before < 0 else f"answered {before * 1000:.0f} ms before"
-        report.note(f"duplicate: {duplicate.path} {duplicate.event}, kill {duplicate.kill}, {when}")
+    for number in range(1, len(kills) + 1):
+        told = [f"{d.path} {d.event} ({told_when(d)})" for d in found if d.kill == number]
+        if told:
+            report.note(f"kill {number} explains {len(told)}: {', '.join(told)}")
+    longest = max((d.answered_before_s or 0.0 for d in found), default=0.0)
+    report.note(f"the longest time from an answer to a kill that came before its record: {longest * 1000:.0f} ms")
     report.nothing("every duplicate was in flight at a kill", [f for f in found if f.kill is None])
     report.check("there are no more duplicates than deliveries in flight at the kills", len(found) <= sum(caught))
 

@@ -301,11 +301,14 @@ fn the_dispatcher_and_the_ladder_never_send() {
 }
 
 #[test]
-fn no_role_has_a_wildcard() {
+fn no_role_has_a_wildcard_action_or_resource() {
     let template = read("template.yaml");
     for role in roles(&template) {
+        // A condition on keys narrows what actions and resources allow: there, a prefix is no wildcard.
         let lines = block(&template, &role, 2);
-        let wildcard = lines.iter().find(|line| line.contains('*'));
+        let wildcard = lines
+            .iter()
+            .find(|line| line.contains('*') && !line.contains("dynamodb:LeadingKeys"));
         assert_eq!(wildcard, None, "{role}");
     }
 }

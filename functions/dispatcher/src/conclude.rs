@@ -53,10 +53,12 @@ impl Dispatcher {
             }
             Decision::Dead(reason) => {
                 log_failure(&record, None);
-                self.store.record_failure(&record).await?;
+                // First, because nobody comes back to a delivery that is dead.
                 if reason == DeadReason::Gone {
-                    self.disable(&record.tenant, &record.id.endpoint).await?;
+                    self.disable(&record.tenant, &record.id.endpoint, job.endpoint().version)
+                        .await?;
                 }
+                self.store.record_failure(&record).await?;
                 Ok(Verdict::Done)
             }
         }
@@ -86,15 +88,15 @@ impl Dispatcher {
             .unwrap_or(Verdict::Again))
     }
 
-    /// Disables the endpoint of a receiver that is gone. DESIGN section 5: 410.
-    async fn disable(&self, tenant: &TenantId, id: &EndpointId) -> Result<(), StoreError> {
+    /// Disables the endpoint of a receiver that is gone, unless it was changed since. DESIGN section 5: 410.
+    async fn disable(&self, tenant: &TenantId, id: &EndpointId, version: u64) -> Result<(), StoreError> {
         for _ in 0..DISABLE_TRIES {
             let Some(config) = self.store.tenant_config(tenant).await? else {
                 return Ok(());
             };
             let Some(stored) = config
                 .endpoint(id)
-                .filter(|s| s.endpoint.state == EndpointState::Active)
+                .filter(|s| s.endpoint.state == EndpointState::Active && s.endpoint.version == version)
             else {
                 return Ok(());
             };

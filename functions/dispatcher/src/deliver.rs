@@ -21,6 +21,8 @@ use crate::contents::Contents;
 
 /// A message that comes more than this before its time is sent back to wait, in milliseconds.
 const EARLY_MS: i64 = 1_000;
+/// Age of an event from which on even a first message is looked up: the sweeper may have sent another one.
+const LATE_MS: i64 = 240_000;
 /// Wait after a fault of our own, in milliseconds: no attempt is counted.
 const OUR_FAULT_WAIT_MS: i64 = 5_000;
 /// Wait of a message that cannot be read, in milliseconds: it burns its receives and comes to the dead-letter queue.
@@ -89,7 +91,8 @@ impl Dispatcher {
     /// Reads what must be read: nothing but the cached endpoint for a message that comes for the first time.
     async fn look(&self, received: &Record, message: DeliveryMessage, contents: &Contents) -> Result<Look, Fault> {
         let now = self.clock.now();
-        let may_be_known = message.check || received.receive_count > 1 || !self.is_first_queue(received);
+        let late = now.millis_since(message.accepted_at()) > LATE_MS;
+        let may_be_known = message.check || late || received.receive_count > 1 || !self.is_first_queue(received);
         let known = if may_be_known {
             self.store
                 .delivery(

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::StatusCode;
+use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::event::{Posted, PostedEvent};
 use redial_domain::{EventId, TenantId, Timestamp, catalogue};
@@ -123,23 +123,52 @@ impl Ingest {
         self.note_active(incoming.iter().flatten().map(|i| i.event.tenant.clone()).collect(), now)
             .await?;
         self.store.put_time_rows(&own_ids(&incoming)).await?;
-        let stored = incoming.into_iter().map(|incoming| async {
-            match incoming {
-                Ok(incoming) => self.put(incoming, traceparent).await,
-                Err(answer) => Ok((answer, Vec::new())),
-            }
-        });
-        let stored: Vec<(Answer, Vec<DeliveryMessage>)> = futures_util::stream::iter(stored)
-            .buffered(CONCURRENT_PUTS)
-            .try_collect()
-            .await?;
-        let (answers, messages): (Vec<Answer>, Vec<Vec<DeliveryMessage>>) = stored.into_iter().unzip();
-        let messages: Vec<DeliveryMessage> = messages.into_iter().flatten().collect();
+        let (answers, messages) = self.put_all(incoming, traceparent).await;
         if let Err(error) = self.queues.send_deliveries(&messages).await {
             // The events are stored: the promise holds, the sweeper will send what is missing.
             tracing::error!(%error, messages = messages.len(), "ingest.send_failed");
         }
         Ok(answers)
+    }
+
+    /// Stores the events of a request, many at once; answers in their order, and what is to be sent. An event that cannot
+    /// be stored is answered alone: the others are stored, and sent. A repeated id waits for the first of its kind, whose
+    /// time row it shares.
+    async fn put_all(
+        &self,
+        incoming: Vec<Result<Incoming, Answer>>,
+        traceparent: Option<&str>,
+    ) -> (Vec<Answer>, Vec<DeliveryMessage>) {
+        let mut seen = HashSet::new();
+        let (firsts, repeats): (Vec<_>, Vec<_>) = incoming.into_iter().enumerate().partition(|(_, incoming)| {
+            let event = incoming.as_ref().ok().map(|incoming| &incoming.event);
+            event.is_none_or(|event| seen.insert((event.tenant.clone(), event.id.clone())))
+        });
+        let mut answered: Vec<(usize, Answer)> = Vec::new();
+        let mut messages = Vec::new();
+        for part in [firsts, repeats] {
+            let stored = part.into_iter().map(|(place, incoming)| async move {
+                let (answer, messages) = match incoming {
+                    Ok(incoming) => self.put_or_refuse(incoming, traceparent).await,
+                    Err(answer) => (answer, Vec::new()),
+                };
+                (place, answer, messages)
+            });
+            let mut stored = futures_util::stream::iter(stored).buffer_unordered(CONCURRENT_PUTS);
+            while let Some((place, answer, sent)) = stored.next().await {
+                answered.push((place, answer));
+                messages.extend(sent);
+            }
+        }
+        answered.sort_by_key(|(place, _)| *place);
+        (answered.into_iter().map(|(_, answer)| answer).collect(), messages)
+    }
+
+    async fn put_or_refuse(&self, incoming: Incoming, traceparent: Option<&str>) -> (Answer, Vec<DeliveryMessage>) {
+        let id = incoming.event.own_id.then(|| incoming.event.id.clone());
+        self.put(incoming, traceparent)
+            .await
+            .unwrap_or_else(|error| (refused(id.as_ref(), error.into()), Vec::new()))
     }
 
     async fn configs(
@@ -238,12 +267,12 @@ impl Ingest {
         let Incoming { event, config } = incoming;
         let first = match self.store.put_event(&event).await? {
             PutEvent::Stored => {
-                let messages = self.route(&event, &config, traceparent).await?;
+                let messages = self.route(&event, &config, traceparent).await;
                 return Ok((accepted(&event), messages));
             }
             PutEvent::Exists(first) => first,
         };
-        if event.own_id && first.accepted_at != event.accepted_at {
+        if event.own_id && (first.accepted_at, first.shard()) != (event.accepted_at, event.shard()) {
             self.store.delete_time_row(&event).await?;
         }
         if first.digest == event.digest {
@@ -264,7 +293,7 @@ impl Ingest {
         event: &StoredEvent,
         config: &TenantConfig,
         traceparent: Option<&str>,
-    ) -> Result<Vec<DeliveryMessage>, StoreError> {
+    ) -> Vec<DeliveryMessage> {
         let riding = blob::to_riding(&event.packed);
         let mut messages = Vec::new();
         for endpoint in event
@@ -289,12 +318,15 @@ impl Ingest {
                 let held = DeliveryState::Held;
                 let mut record = DeliveryRecord::new(&message, event.event_type.clone(), held, event.expires_at);
                 record.reason = Some(format!("endpoint_{}", endpoint.state.as_str()));
-                self.store.record_state(&record).await?;
+                if let Err(error) = self.store.record_state(&record).await {
+                    // The event is stored: the sweeper holds it.
+                    tracing::error!(%error, delivery = %record.id, "ingest.hold_failed");
+                }
             } else {
                 messages.push(message);
             }
         }
-        Ok(messages)
+        messages
     }
 }
 

@@ -222,7 +222,7 @@ impl Replay {
                 if config.endpoint(endpoint).is_none() && *state != Some(DeliveryState::Held) {
                     return Ok(Found {
                         deliveries: Vec::new(),
-                        gone: job.total - job.done - job.failed,
+                        gone: job.total.saturating_sub(job.done + job.failed),
                         next: None,
                     });
                 }

@@ -9,6 +9,7 @@ use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::sweep::Due;
 
+use crate::repair::BEHIND;
 use crate::{Summary, SweepError, Sweeper};
 
 /// Items of one page.
@@ -23,12 +24,13 @@ const JOB_LEASE_MS: i64 = 300_000;
 impl Sweeper {
     pub(crate) async fn send_due(&self, summary: &mut Summary) -> Result<(), SweepError> {
         let now = self.clock.now();
+        let behind = self.queues.delivery_backlog().await? > BEHIND;
         for partition in keys::due_partitions() {
             for _ in 0..MAX_PAGES {
                 let due = self.store.due(&partition, now, PAGE).await?;
                 let full = due.len() == PAGE;
                 let before = (summary.sent, summary.continued);
-                self.send_page(due, now, summary).await?;
+                self.send_page(due, now, behind, summary).await?;
                 // A page of which nothing moved on would come again for ever.
                 if !full || before == (summary.sent, summary.continued) {
                     break;
@@ -38,14 +40,20 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn send_page(&self, due: Vec<Due>, now: Timestamp, summary: &mut Summary) -> Result<(), SweepError> {
+    async fn send_page(
+        &self,
+        due: Vec<Due>,
+        now: Timestamp,
+        behind: bool,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
         let mut messages = Vec::new();
         for item in due {
             match item {
                 Due::Delivery(record) => {
                     let late_ms = record.due_at.map_or(0, |due_at| now.millis_since(due_at));
                     summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
-                    messages.extend(self.release(*record, now).await?);
+                    messages.extend(self.release(*record, now, behind).await?);
                 }
                 Due::Job(tenant, replay) => {
                     summary.continued += u64::from(self.continue_job(tenant, replay, now).await?);
@@ -58,7 +66,12 @@ impl Sweeper {
     }
 
     /// Marks a due delivery as sent and makes its message; `None` if somebody else has moved it on, or it is final.
-    async fn release(&self, before: DeliveryRecord, now: Timestamp) -> Result<Option<DeliveryMessage>, StoreError> {
+    async fn release(
+        &self,
+        before: DeliveryRecord,
+        now: Timestamp,
+        behind: bool,
+    ) -> Result<Option<DeliveryMessage>, StoreError> {
         let due_at = (!before.state.is_final()).then(|| now.plus_millis(SENT_LEASE_MS));
         let state = if before.state.is_final() {
             before.state
@@ -72,7 +85,9 @@ impl Sweeper {
             ..before.clone()
         };
         let marked = self.store.record_if_unchanged(&before, &after).await?;
-        Ok((marked == Recorded::Written && !state.is_final()).then(|| message_of(&after)))
+        // One that was sent already may still wait in a queue that is behind: it gets more time, no second message.
+        let waits = behind && before.state == DeliveryState::Queued;
+        Ok((marked == Recorded::Written && !state.is_final() && !waits).then(|| message_of(&after)))
     }
 
     async fn continue_job(&self, tenant: TenantId, replay: ReplayId, now: Timestamp) -> Result<bool, SweepError> {

@@ -84,8 +84,9 @@ impl Sweeper {
     /// [`SweepError`] if the store or the queue failed; what was done stays done.
     pub async fn sweep(&self) -> Result<Summary, SweepError> {
         let mut summary = Summary::default();
-        self.send_due(&mut summary).await?;
-        self.repair(&mut summary).await?;
+        // Neither waits for the other: what is unreadable in one must not stop both.
+        let due = self.send_due(&mut summary).await;
+        let repaired = self.repair(&mut summary).await;
         tracing::info!(
             sent = summary.sent,
             continued = summary.continued,
@@ -96,6 +97,8 @@ impl Sweeper {
             due_lag_ms = summary.due_lag_ms,
             "sweeper.pass"
         );
+        due?;
+        repaired?;
         Ok(summary)
     }
 }

@@ -23,82 +23,135 @@ use crate::{Summary, SweepError, Sweeper};
 /// Age at which an event's deliveries are expected to have a record, in milliseconds.
 const SETTLE_MS: i64 = 300_000;
 /// Messages waiting in the delivery queue beyond which it is behind: a missing record then means nothing.
-const BEHIND: u64 = 500;
+pub(crate) const BEHIND: u64 = 20_000;
 /// Events of one shard that are looked at in one step.
 const STEP: usize = 1_000;
-/// Steps for one tenant in one pass; the next pass goes on.
-const MAX_STEPS: usize = 200;
+/// Time of one pass, in milliseconds: well within the function's timeout. The next pass goes on.
+const BUDGET_MS: i64 = 60_000;
 /// Hours that a stopped sweeper looks back.
 const LOOK_BACK_HOURS: i64 = 47;
 /// Age of an endpoint's change from which on its held deliveries should be gone, in milliseconds.
 const RELEASED_FROM_MS: i64 = 120_000;
 /// Age of an endpoint's change up to which they are looked for, in milliseconds.
-const RELEASED_TO_MS: i64 = 300_000;
+const RELEASED_TO_MS: i64 = 3_600_000;
+/// Held deliveries that are looked at for one that nothing will release.
+const FORGOTTEN: usize = 100;
 /// Events a second and shard beyond which a tenant's shards are doubled.
 const CROWDED_PER_S: u64 = 400;
 
+/// What is the same for every tenant of a pass.
+#[derive(Clone, Copy)]
+struct Pass {
+    began: Timestamp,
+    /// Events accepted before this moment should have records.
+    until: Timestamp,
+    oldest: Timestamp,
+    progress: Timestamp,
+    /// The queue is behind: a missing record means nothing.
+    behind: bool,
+}
+
 impl Sweeper {
+    /// Looks at every active tenant; one that fails never stops another.
     pub(crate) async fn repair(&self, summary: &mut Summary) -> Result<(), SweepError> {
-        if self.queues.delivery_backlog().await? > BEHIND {
-            tracing::info!("sweeper.queue_behind");
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let until = now.plus_millis(-SETTLE_MS);
-        let oldest = keys::hour_of(now).plus_millis(-LOOK_BACK_HOURS * HOUR_MS);
+        let began = self.clock.now();
+        let until = began.plus_millis(-SETTLE_MS);
+        let oldest = keys::hour_of(began).plus_millis(-LOOK_BACK_HOURS * HOUR_MS);
         let progress = self.store.sweep_progress().await?.unwrap_or(oldest).max(oldest);
         let mut tenants: BTreeSet<TenantId> = BTreeSet::new();
         let mut hour = progress;
-        while hour <= now {
+        while hour <= began {
             tenants.extend(self.store.active_tenants(hour).await?);
             hour = hour.plus_millis(HOUR_MS);
         }
+        let behind = self.queues.delivery_backlog().await? > BEHIND;
+        // An hour is swept whole once everything of every tenant before its end is settled.
+        let mut whole = if behind { progress } else { keys::hour_of(until) };
         for tenant in &tenants {
-            let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
-                continue;
+            let pass = Pass {
+                began,
+                until,
+                oldest,
+                progress,
+                behind,
             };
-            let mark = self.store.sweep_mark(tenant).await?;
-            let mut mark = mark.unwrap_or(SweepMark {
-                repaired: progress,
-                rolled: progress,
-            });
-            self.repair_tenant(&config, &mut mark, until, summary).await?;
-            self.roll_up(&config, &mut mark, summary).await?;
-            self.release_forgotten(&config).await?;
-            self.store.put_sweep_mark(tenant, mark).await?;
+            match self.sweep_tenant(tenant, pass, summary).await {
+                Ok(reached) => whole = whole.min(keys::hour_of(reached)),
+                Err(error) => {
+                    tracing::error!(%error, %tenant, "sweeper.tenant_failed");
+                    whole = progress;
+                }
+            }
         }
-        // An hour is swept whole once everything before its end is settled.
-        let whole = keys::hour_of(until);
         if whole > progress {
             self.store.put_sweep_progress(whole).await?;
         }
         Ok(())
     }
 
+    /// One tenant's part of a pass; answers up to when its events are settled.
+    async fn sweep_tenant(
+        &self,
+        tenant: &TenantId,
+        pass: Pass,
+        summary: &mut Summary,
+    ) -> Result<Timestamp, SweepError> {
+        let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
+            return Ok(pass.until);
+        };
+        self.release_forgotten(&config).await?;
+        let mark = self.store.sweep_mark(tenant).await?;
+        let mut mark = mark.unwrap_or(SweepMark {
+            repaired: pass.progress,
+            rolled: pass.progress,
+        });
+        mark.repaired = mark.repaired.max(pass.oldest);
+        mark.rolled = mark.rolled.max(pass.oldest);
+        if !pass.behind {
+            self.repair_tenant(&config, &mut mark, pass, summary).await?;
+        }
+        if !self.is_late(pass) {
+            self.roll_up(&config, &mut mark, summary).await?;
+            self.store.put_sweep_mark(tenant, mark).await?;
+        }
+        Ok(mark.repaired)
+    }
+
+    /// True if a pass has no time for more; the next one goes on.
+    fn is_late(&self, pass: Pass) -> bool {
+        self.clock.now().millis_since(pass.began) > BUDGET_MS
+    }
+
     async fn repair_tenant(
         &self,
         config: &TenantConfig,
         mark: &mut SweepMark,
-        until: Timestamp,
+        pass: Pass,
         summary: &mut Summary,
     ) -> Result<(), SweepError> {
         let tenant = &config.tenant.id;
-        let mut seen = 0;
-        let began = mark.repaired;
-        for _ in 0..MAX_STEPS {
-            if mark.repaired >= until {
-                break;
-            }
-            let mut reached = until;
+        let (mut seen, began) = (0, mark.repaired);
+        while mark.repaired < pass.until && !self.is_late(pass) {
+            let mut reached = pass.until;
             let mut events = Vec::new();
             for shard in 0..config.tenant.shards {
-                let page = self
+                let mut page = self
                     .store
-                    .events_between(tenant, shard, mark.repaired, until, STEP)
+                    .events_between(tenant, shard, mark.repaired, pass.until, STEP, true)
                     .await?;
-                if let (STEP, Some(last)) = (page.len(), page.last()) {
-                    // A full step reached its last event only; that millisecond is looked at again.
-                    reached = reached.min(last.accepted_at.max(mark.repaired.plus_millis(1)));
+                if let (STEP, Some(last)) = (page.len(), page.last().map(|event| event.accepted_at)) {
+                    if last == mark.repaired {
+                        // More than a step in one millisecond: all of that one.
+                        let next = last.plus_millis(1);
+                        page = self
+                            .store
+                            .events_between(tenant, shard, last, next, usize::MAX, true)
+                            .await?;
+                        reached = reached.min(next);
+                    } else {
+                        // The step ends within a millisecond; that one is looked at again.
+                        reached = reached.min(last);
+                    }
                 }
                 events.extend(page);
             }
@@ -107,8 +160,12 @@ impl Sweeper {
             self.send_missing(config, &events, summary).await?;
             self.note_calls(tenant, &events).await?;
             mark.repaired = reached;
+            self.store.put_sweep_mark(tenant, *mark).await?;
         }
-        self.widen(config, seen, mark.repaired.millis_since(began)).await
+        if let Err(error) = self.widen(config, seen, mark.repaired.millis_since(began)).await {
+            tracing::error!(%error, %tenant, "sweeper.not_widened");
+        }
+        Ok(())
     }
 
     /// Sends the deliveries of `events` that have no record, marked `check`.
@@ -131,14 +188,16 @@ impl Sweeper {
                 (event, id, key)
             })
             .collect();
-        let wanted: Vec<Key> = expected.iter().map(|(_, _, key)| key.clone()).collect();
+        // Distinct: two time rows may name one event.
+        let wanted: BTreeSet<Key> = expected.iter().map(|(_, _, key)| key.clone()).collect();
+        let wanted: Vec<Key> = wanted.into_iter().collect();
         let mut recorded = self.recorded(&wanted, false).await?;
         let missing: Vec<Key> = wanted.into_iter().filter(|key| !recorded.contains(key)).collect();
         // A cheap look first; only what it does not show is read strongly.
         recorded.extend(self.recorded(&missing, true).await?);
         let mut messages = Vec::new();
         for (event, id, _) in expected.into_iter().filter(|(_, _, key)| !recorded.contains(key)) {
-            if event.own_id && !self.is_stored(event, summary).await? {
+            if event.own_id && !self.is_stored(event, &id, summary).await? {
                 continue;
             }
             messages.extend(self.missing(config, event, id).await?);
@@ -154,15 +213,18 @@ impl Sweeper {
         Ok(records.iter().map(DeliveryRecord::key).collect())
     }
 
-    /// True if the event of a time row is stored as the row says; a row without its event is removed.
-    async fn is_stored(&self, row: &StoredEvent, summary: &mut Summary) -> Result<bool, StoreError> {
+    /// True if the event of a time row is stored as the row says and matched the delivery's endpoint; a row without its
+    /// event is removed.
+    async fn is_stored(&self, row: &StoredEvent, id: &DeliveryId, summary: &mut Summary) -> Result<bool, StoreError> {
         let stored = self.store.event(&row.tenant, &row.id, self.clock.now()).await?;
-        if stored.is_some_and(|event| event.accepted_at == row.accepted_at) {
-            return Ok(true);
+        match stored {
+            Some(event) if event.accepted_at == row.accepted_at => Ok(event.matched.contains(&id.endpoint)),
+            _ => {
+                self.store.delete_time_row(row).await?;
+                summary.removed += 1;
+                Ok(false)
+            }
         }
-        self.store.delete_time_row(row).await?;
-        summary.removed += 1;
-        Ok(false)
     }
 
     /// What becomes of a delivery without a record: sent if its endpoint takes it, otherwise written down.
@@ -237,7 +299,7 @@ impl Sweeper {
             let tenant = &config.tenant;
             let held = self
                 .store
-                .list_deliveries(&tenant.id, ids, tenant.shards, held, all, None, 1, now)
+                .list_deliveries(&tenant.id, ids, tenant.shards, held, all, None, FORGOTTEN, now)
                 .await?;
             if held.items.iter().any(|record| record.due_at.is_none()) {
                 let spec = ReplaySpec::Range {

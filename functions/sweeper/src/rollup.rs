@@ -61,7 +61,7 @@ impl Sweeper {
         for shard in 0..tenant.shards {
             for event in self
                 .store
-                .events_between(&tenant.id, shard, hour, end, MAX_EVENTS)
+                .events_between(&tenant.id, shard, hour, end, MAX_EVENTS, false)
                 .await?
             {
                 for endpoint in event.matched {

@@ -24,6 +24,8 @@ pub const MAX_REFERENCES: usize = 20;
 pub const MAX_REFERENCE_BYTES: usize = 2048;
 /// The related id that an event is found by.
 pub const CALL_ID: &str = "call_id";
+/// Longest call id, in bytes: it is part of a key.
+pub const MAX_CALL_ID_BYTES: usize = 512;
 
 /// What the platform says of an event, all but who it belongs to and what it is called. Stored compressed, delivered
 /// with `data` byte for byte as it came.
@@ -121,6 +123,9 @@ impl PostedEvent {
         if text.len() > MAX_EVENT_BYTES {
             return Err(Invalid::new("event_too_large", "", "an event may have at most 256 KiB"));
         }
+        if !text.starts_with('{') {
+            return Err(Invalid::new("field_invalid", "", "an event must be an object"));
+        }
         // One level of the limit is the envelope itself.
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| envelope_error(&e))?;
         let data = required(envelope.data, "data")?;
@@ -179,6 +184,12 @@ fn references(value: Option<&RawValue>, field: &'static str) -> Result<BTreeMap<
     json::check(value.get(), 1).map_err(|why| Invalid::new("references_invalid", field, why))?;
     let map: BTreeMap<String, String> =
         serde_json::from_str(value.get()).map_err(|_| invalid("must be an object whose values are strings"))?;
+    if map
+        .get(CALL_ID)
+        .is_some_and(|id| id.is_empty() || id.len() > MAX_CALL_ID_BYTES)
+    {
+        return Err(invalid("call_id may have 1 to 512 bytes"));
+    }
     if map.len() > MAX_REFERENCES {
         return Err(invalid("may have at most 20 entries"));
     }
@@ -251,134 +262,21 @@ fn batch_of(text: &str) -> Result<Option<Vec<&RawValue>>, Invalid> {
         #[serde(borrow, default)]
         data: Option<&'a RawValue>,
     }
-    let probe: Probe<'_> = serde_json::from_str(text).map_err(|e| Invalid::new("json_invalid", "", e.to_string()))?;
-    match probe.events {
-        Some(events) if probe.r#type.is_none() && probe.data.is_none() => serde_json::from_str(events.get())
-            .map(Some)
-            .map_err(|_| Invalid::new("field_invalid", "events", "must be an array of event objects")),
-        _ => Ok(None),
+    /// Nothing may stand beside the events.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Batch<'a> {
+        #[serde(borrow, rename = "events")]
+        _events: &'a RawValue,
     }
+    let probe: Probe<'_> = serde_json::from_str(text).map_err(|e| Invalid::new("json_invalid", "", e.to_string()))?;
+    let Some(events) = probe.events.filter(|_| probe.r#type.is_none() && probe.data.is_none()) else {
+        return Ok(None);
+    };
+    serde_json::from_str::<Batch<'_>>(text).map_err(|e| envelope_error(&e))?;
+    let not_events = |_| Invalid::new("field_invalid", "events", "must be an array of event objects");
+    serde_json::from_str(events.get()).map(Some).map_err(not_events)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WHOLE: &str = r#"{"type":"call.ended","tenant":"acme","agent":"agt_7","id":"src_1","occurred_at":"2026-11-20T05:03:46.258Z","data":{ "a" : 9007199254740993 },"related":{"call_id":"c1"},"links":{"call":"https://x.example/c1"}}"#;
-
-    fn refused(text: &str) -> (&'static str, String) {
-        let invalid = PostedEvent::parse(text).unwrap_err();
-        (invalid.code, invalid.field.into_owned())
-    }
-
-    #[test]
-    fn data_keeps_its_bytes() {
-        let event = PostedEvent::parse(WHOLE).unwrap();
-        assert_eq!(event.content.data.get(), r#"{ "a" : 9007199254740993 }"#);
-        assert_eq!(event.content.call_id(), Some("c1"));
-        assert_eq!(event.content.occurred_at.as_deref(), Some("2026-11-20T05:03:46.258Z"));
-    }
-
-    #[test]
-    fn a_refusal_names_its_field() {
-        assert_eq!(
-            refused(r#"{"tenant":"acme","data":{}}"#),
-            ("field_missing", "type".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"acme"}"#),
-            ("field_missing", "data".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a..b","tenant":"acme","data":{}}"#),
-            ("event_type_invalid", "type".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"a b","data":{}}"#),
-            ("id_invalid", "tenant".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"acme","id":"null","data":{}}"#),
-            ("id_invalid", "id".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"acme","id":7,"data":{}}"#),
-            ("field_invalid", "id".into())
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"acme","data":{"x":1,"x":2}}"#),
-            ("json_invalid", "data".into())
-        );
-        let date = r#"{"type":"a","tenant":"acme","occurred_at":"2026-13-45","data":{}}"#;
-        assert_eq!(refused(date), ("timestamp_invalid", "occurred_at".into()));
-        let related = r#"{"type":"a","tenant":"acme","related":{"call_id":7},"data":{}}"#;
-        assert_eq!(refused(related), ("references_invalid", "related".into()));
-    }
-
-    #[test]
-    fn an_envelope_key_given_twice_or_unknown_is_refused() {
-        assert_eq!(
-            refused(r#"{"type":"a","type":"b","tenant":"acme","data":{}}"#).0,
-            "field_unknown"
-        );
-        assert_eq!(
-            refused(r#"{"type":"a","tenant":"acme","data":{},"payload":1}"#).0,
-            "field_unknown"
-        );
-    }
-
-    #[test]
-    fn the_digest_tells_any_difference() {
-        let first = PostedEvent::parse(WHOLE).unwrap().content.digest();
-        assert_eq!(PostedEvent::parse(WHOLE).unwrap().content.digest(), first);
-        for (from, to) in [
-            ("call.ended", "call.failed"),
-            ("agt_7", "agt_8"),
-            ("\"c1\"}", "\"c2\"}"),
-            (" : 9", ": 9"),
-        ] {
-            assert_ne!(
-                PostedEvent::parse(&WHOLE.replacen(from, to, 1))
-                    .unwrap()
-                    .content
-                    .digest(),
-                first,
-                "{from}"
-            );
-        }
-    }
-
-    #[test]
-    fn content_is_stored_without_loss() {
-        let content = PostedEvent::parse(WHOLE).unwrap().content;
-        let stored = serde_json::to_vec(&content).unwrap();
-        let back: Content = serde_json::from_slice(&stored).unwrap();
-        assert_eq!(back.digest(), content.digest());
-        assert_eq!(back.data.get(), content.data.get());
-    }
-
-    #[test]
-    fn a_body_is_one_event_or_a_batch() {
-        assert!(matches!(Posted::parse(WHOLE.as_bytes()).unwrap(), Posted::Single(_)));
-        for body in [
-            format!("[{WHOLE},{WHOLE}]"),
-            format!("{{\"events\":[{WHOLE},{WHOLE}]}}"),
-        ] {
-            assert!(
-                matches!(Posted::parse(body.as_bytes()).unwrap(), Posted::Batch(events) if events == [WHOLE, WHOLE])
-            );
-        }
-        let code = |body: &[u8]| Posted::parse(body).unwrap_err().code;
-        assert_eq!(code(b"[]"), "batch_empty");
-        assert_eq!(code(b"{\"events\":7}"), "field_invalid");
-        assert_eq!(code(b"\xef\xbb\xbf{}"), "json_invalid");
-        assert_eq!(code(b"\xff"), "json_invalid");
-        assert_eq!(code(b""), "json_invalid");
-        assert_eq!(code(b"{\"a\":1}}"), "json_invalid");
-        assert_eq!(
-            code(format!("[{}]", vec!["{}"; 501].join(",")).as_bytes()),
-            "batch_too_long"
-        );
-        assert_eq!(code(&vec![b' '; MAX_BODY_BYTES + 1]), "body_too_large");
-    }
-}
+mod tests;

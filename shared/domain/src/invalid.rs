@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Longest detail, in characters.
+const MAX_DETAIL_CHARS: usize = 300;
+
 /// A refused input. Shown to whoever sent it: `detail` says what to do and never tells internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
@@ -21,8 +24,16 @@ impl Invalid {
         Self {
             code,
             field: field.into(),
-            detail: detail.into(),
+            detail: cut(detail.into()),
         }
+    }
+}
+
+/// A detail may quote what was sent: never at any length.
+fn cut(detail: Cow<'static, str>) -> Cow<'static, str> {
+    match detail.char_indices().nth(MAX_DETAIL_CHARS) {
+        Some((end, _)) => format!("{}...", &detail[..end]).into(),
+        None => detail,
     }
 }
 

@@ -6,12 +6,16 @@ use std::collections::HashSet;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 
+use futures_util::StreamExt as _;
+
 use crate::message::{DeliveryMessage, ReplayMessage};
 
 /// Messages in one batch, by AWS's limit.
 const BATCH: usize = 10;
 /// Bytes of all messages in one batch, by AWS's limit of 1 MiB, with room for their attributes.
 const BATCH_BYTES: usize = 1_000_000;
+/// Batches on their way at once.
+const CONCURRENT_SENDS: usize = 16;
 /// Times a batch is sent again for the entries that SQS refused to take.
 const FAILED_TRIES: u32 = 3;
 /// Longest visibility that SQS takes, in seconds.
@@ -83,25 +87,29 @@ impl Queues {
     /// # Errors
     /// [`QueueError`] if some message was not taken; others may have been.
     pub async fn send_deliveries(&self, messages: &[DeliveryMessage]) -> Result<(), QueueError> {
-        let mut batch: Vec<Outgoing> = Vec::new();
+        let mut batches: Vec<Vec<Outgoing>> = Vec::new();
         let mut bytes = 0;
         for message in messages {
             let body = serde_json::to_string(message)?;
-            if batch.len() == BATCH || bytes + body.len() > BATCH_BYTES && !batch.is_empty() {
-                self.send_batch(std::mem::take(&mut batch)).await?;
+            let fits = batches
+                .last()
+                .is_some_and(|b| b.len() < BATCH && bytes + body.len() <= BATCH_BYTES);
+            if !fits {
+                batches.push(Vec::with_capacity(BATCH));
                 bytes = 0;
             }
             bytes += body.len();
-            batch.push(Outgoing {
-                group: message.endpoint.to_string(),
-                body,
-            });
+            if let Some(batch) = batches.last_mut() {
+                batch.push(Outgoing {
+                    group: message.endpoint.to_string(),
+                    body,
+                });
+            }
         }
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            self.send_batch(batch).await
-        }
+        // A batch that fails does not keep the others back.
+        let sent = futures_util::stream::iter(batches.into_iter().map(|batch| self.send_batch(batch)));
+        let sent: Vec<Result<(), QueueError>> = sent.buffer_unordered(CONCURRENT_SENDS).collect().await;
+        sent.into_iter().collect()
     }
 
     async fn send_batch(&self, mut batch: Vec<Outgoing>) -> Result<(), QueueError> {

@@ -67,6 +67,57 @@ async fn another_event_under_a_used_id_is_refused() {
 }
 
 #[tokio::test]
+async fn an_id_used_twice_in_one_batch_belongs_to_the_first_event_and_reaches_only_its_endpoints() {
+    let world = World::new().await;
+    let started = world
+        .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.started"]}))
+        .await;
+    let ended = world
+        .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.ended"]}))
+        .await;
+    let event = |kind: &str| json!({"type": kind, "tenant": "acme", "id": "x", "data": {"kind": kind}});
+    let answer = world
+        .call(
+            "POST",
+            "/v1/events",
+            json!([event("call.started"), event("call.ended")]),
+            202,
+        )
+        .await;
+    assert_eq!(answer["events"][0], json!({"id": "x", "deliveries": 1}));
+    assert_eq!(answer["events"][1]["error"]["code"], "id_reused");
+    world.purge("DeliveryQueue").await;
+    world.pass_ms(301_000).await;
+    assert_eq!(world.sweep().await.repaired, 1);
+    world.run_to_the_end().await;
+    assert_eq!((world.requests(&started).len(), world.requests(&ended).len()), (1, 0));
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn an_own_id_in_the_minted_form_is_delivered_once() {
+    let world = World::new().await;
+    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let id = "evt_01JD3ZK8Q000ABCDEFGHJKMNPQ";
+    world.post(event(id)).await;
+    world.run_to_the_end().await;
+    world.pass_ms(20_000).await;
+    world.post(event(id)).await;
+    world.pass_ms(400_000).await;
+    assert_eq!(world.sweep().await.repaired, 0);
+    world.run_to_the_end().await;
+    assert_eq!(world.requests(&endpoint).len(), 1);
+    assert_eq!(
+        world.get("/v1/tenants/acme/events").await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
 async fn bad_events_are_refused_alone_and_nothing_of_them_is_stored() {
     let world = World::new().await;
     let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;

@@ -68,7 +68,9 @@ impl StoredEvent {
         Ok(blob::to_content(&self.packed)?)
     }
 
-    fn shard(&self) -> u16 {
+    /// The shard that its time row lies in.
+    #[must_use]
+    pub fn shard(&self) -> u16 {
         keys::event_shard(self.call_id.as_deref(), self.id.as_str(), self.shards)
     }
 
@@ -125,6 +127,15 @@ pub(super) fn read_event(tenant: &TenantId, id: EventId, item: &Item) -> Result<
         packed: item.get_bytes("b").unwrap_or_default().to_vec(),
         expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
     })
+}
+
+/// Reads an item of an events partition: an event, or the time row of one.
+pub(super) fn read_listed(tenant: &TenantId, item: &Item) -> Result<StoredEvent, StoreError> {
+    let (id, is_time_row) = item.need("sk", keys::event_of(&item.key().sk))?;
+    let mut event = read_event(tenant, id, item)?;
+    // An own id may have the minted form: only its row tells.
+    event.own_id |= is_time_row;
+    Ok(event)
 }
 
 impl Store {

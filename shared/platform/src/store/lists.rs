@@ -10,7 +10,7 @@ use redial_domain::id::encode_time;
 use redial_domain::{AgentId, EndpointId, EventTypeName, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
-use super::events::{StoredEvent, read_event};
+use super::events::{StoredEvent, read_listed};
 use super::{Store, StoreError, n, s};
 use crate::item::Item;
 use crate::keys;
@@ -123,10 +123,7 @@ impl Store {
             endpoint: String::new(),
         });
         items.truncate(limit);
-        let read = |item: &Item| {
-            let (id, _) = item.need("sk", keys::event_of(&item.key().sk))?;
-            read_event(tenant, id, item)
-        };
+        let read = |item: &Item| read_listed(tenant, item);
         Ok(Page {
             items: items.iter().map(read).collect::<Result<_, _>>()?,
             next,

@@ -158,6 +158,7 @@ impl Store {
         let mut tries = 0;
         while !requests.is_empty() {
             let rest = requests.split_off(requests.len().min(BATCH_WRITE));
+            let sent = requests.len();
             let call = self
                 .client
                 .batch_write_item()
@@ -169,13 +170,13 @@ impl Store {
                 .into_values()
                 .flatten()
                 .collect();
-            tries = if left.is_empty() { 0 } else { tries + 1 };
+            tries = if left.len() < sent { 0 } else { tries + 1 };
             if tries == UNPROCESSED_TRIES {
                 return Err(StoreError::Unprocessed {
                     operation: "BatchWriteItem",
                 });
             }
-            back_off(tries).await;
+            back_off(tries + u32::from(!left.is_empty())).await;
             requests = left;
             requests.extend(rest);
         }

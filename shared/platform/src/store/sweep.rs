@@ -8,7 +8,7 @@ use redial_domain::{EndpointId, EventId, ReplayId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
-use super::events::{StoredEvent, read_event};
+use super::events::{StoredEvent, read_listed};
 use super::{Store, StoreError, n, s};
 use crate::item::Item;
 use crate::keys::{self, Key};
@@ -169,9 +169,8 @@ impl Store {
         .await
     }
 
-    /// A tenant's events accepted from `since` up to, not reaching, `until`, oldest first in one shard, at most `limit`.
-    /// Those with the platform's own ids come from their time rows and have no content. Eventually consistent: for what is
-    /// minutes old.
+    /// A tenant's events accepted from `since` up to, not reaching, `until`, oldest first in one shard, at most `limit`;
+    /// strongly read if `consistent`. Without their contents; those with the platform's own ids come from their time rows.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item cannot be read.
@@ -182,18 +181,19 @@ impl Store {
         since: Timestamp,
         until: Timestamp,
         limit: usize,
+        consistent: bool,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let pk = keys::events_partition(tenant, shard);
         let to = format!("{}~~", encode_time(until.plus_millis(-1)));
         let query = self
             .partition(&self.tables.events, &pk, &encode_time(since), &to)
-            .filter_expression("attribute_not_exists(own)");
+            .filter_expression("attribute_not_exists(own)")
+            .projection_expression("pk, sk, #at, sh, m, ty, ag, c, #ttl")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_names("#ttl", "ttl")
+            .consistent_read(consistent);
         let items = self.query_all(query, limit).await?;
-        let read = |item: &Item| {
-            let (id, _) = item.need("sk", keys::event_of(&item.key().sk))?;
-            read_event(tenant, id, item)
-        };
-        items.iter().map(read).collect()
+        items.iter().map(|item| read_listed(tenant, item)).collect()
     }
 
     /// An endpoint's recorded deliveries at times from `since` up to, not reaching, `until`, in one shard.
