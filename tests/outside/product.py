@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -163,6 +164,11 @@ class Redial:
             raise CouldNotStart(f"ended with {self.process.wait()}: {self.log.read_text()[-2000:]}")
         self.ready = json.loads(line)
         return Origin(self.ready["url"], self.ready["key"])
+
+    def given_back(self) -> list[int]:
+        """Deliveries that were being worked on when the process before ended, for each start that found some: the queue
+        counts them and says so."""
+        return [int(number) for number in re.findall(r"sqs\.given_back messages=(\d+)", self.log.read_text())]
 
     def kill(self) -> None:
         """`kill -9`, and waits until the process is gone."""

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
-use redial_domain::{DeliveryId, TenantId, Timestamp};
+use redial_domain::{DeliveryId, EndpointId, TenantId, Timestamp};
 use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::store::StoreError;
@@ -36,6 +36,8 @@ const RELEASED_FROM_MS: i64 = 120_000;
 const RELEASED_TO_MS: i64 = 3_600_000;
 /// Held deliveries that are looked at for one that nothing will release.
 const FORGOTTEN: usize = 100;
+/// Replay jobs of a tenant that are looked at for one that is at work already.
+const RECENT_JOBS: usize = 50;
 /// Events a second and shard beyond which a tenant's shards are doubled.
 const CROWDED_PER_S: u64 = 400;
 
@@ -301,7 +303,8 @@ impl Sweeper {
                 .store
                 .list_deliveries(&tenant.id, ids, tenant.shards, held, all, None, FORGOTTEN, now)
                 .await?;
-            if held.items.iter().any(|record| record.due_at.is_none()) {
+            let forgotten = held.items.iter().any(|record| record.due_at.is_none());
+            if forgotten && !self.is_being_released(&tenant.id, &endpoint.id).await? {
                 let spec = ReplaySpec::Range {
                     endpoint: endpoint.id.clone(),
                     since: all.since,
@@ -313,6 +316,14 @@ impl Sweeper {
             }
         }
         Ok(())
+    }
+
+    /// True if a job that releases what is held for the endpoint is still at work.
+    async fn is_being_released(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
+        let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
+        Ok(jobs.iter().filter(|job| !job.is_finished()).any(|job| {
+            matches!(&job.spec, ReplaySpec::Range { endpoint: of, state: Some(DeliveryState::Held), .. } if of == endpoint)
+        }))
     }
 
     /// Doubles the shards of a tenant whose events crowd them.

@@ -128,7 +128,7 @@ impl Services {
         // The folder is ours alone: whoever was working on these died with the last process.
         let given_back = services.sqs.give_back();
         if given_back > 0 {
-            tracing::info!(messages = given_back, "sqs.given_back");
+            tracing::warn!(messages = given_back, "sqs.given_back");
         }
         Ok(services)
     }
