@@ -27,6 +27,8 @@ const LATE_MS: i64 = 240_000;
 const OUR_FAULT_WAIT_MS: i64 = 5_000;
 /// Wait of a message that cannot be read, in milliseconds: it burns its receives and comes to the dead-letter queue.
 const UNREADABLE_WAIT_MS: i64 = 1_000;
+/// How much longer than its request a claimed attempt may take, in milliseconds.
+const CLAIM_MARGIN_MS: i64 = 30_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -50,6 +52,8 @@ pub(crate) struct Job {
     pub(crate) record: DeliveryRecord,
     pub(crate) stored: Arc<StoredEndpoint>,
     pub(crate) content: Arc<Content>,
+    /// True if other messages may be about the same delivery: the attempt is claimed before the POST.
+    shared: bool,
 }
 
 impl Job {
@@ -147,6 +151,7 @@ impl Dispatcher {
             record,
             stored,
             content,
+            shared: may_be_known,
         })))
     }
 
@@ -186,6 +191,13 @@ impl Dispatcher {
     }
 
     async fn attempt(&self, job: Job, contents: &Contents) -> Result<Verdict, Fault> {
+        if job.shared {
+            let now = self.clock.now();
+            let until = now.plus_millis(i64::from(job.endpoint().settings.timeout_ms) + CLAIM_MARGIN_MS);
+            if !self.store.claim(&job.record, now, until).await? {
+                return Ok(Verdict::AgainAt(until));
+            }
+        }
         let exchange = self.post(&job, contents).await?;
         self.conclude(job, exchange).await
     }

@@ -128,6 +128,28 @@ async fn twenty_attempts_are_all_made_if_receives_restart_at_a_redrive() {
 }
 
 #[tokio::test]
+async fn two_messages_of_one_delivery_share_its_attempts() {
+    let world = World::new().await;
+    let endpoint = world
+        .endpoint("acme", Behaviour::Always(500), json!({"retry": {"delays": [5, 5, 5]}}))
+        .await;
+    world
+        .post(json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {}}))
+        .await;
+    // As the sweeper sends one whose first message it believes lost.
+    let at = ms_of(&world.now());
+    let twin = json!({"t": "acme", "e": "e1", "a": at, "s": 4, "p": endpoint.id, "v": 0, "c": true});
+    world.send_raw("DeliveryQueue", &twin.to_string()).await;
+    world.run_to_the_end().await;
+    // The first attempt needs no look at the table, so the twin may make it too; none after it.
+    let requests = world.requests(&endpoint).len();
+    assert!((4..=5).contains(&requests), "{requests}");
+    let delivery = world.delivery("acme", "e1", &endpoint).await;
+    assert_eq!((&delivery["state"], attempts_of(&delivery).len()), (&json!("dead"), 4));
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
 async fn a_retry_after_only_lengthens_the_wait() {
     let world = World::new().await;
     let endpoint = world

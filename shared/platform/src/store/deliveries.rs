@@ -241,6 +241,27 @@ impl Store {
             .await
     }
 
+    /// Claims the next attempt of a delivery until `until`, for one of several messages that may be about it: false if the
+    /// record is final, has counted more attempts, or somebody else's claim has not run out at `now`. Whatever is recorded
+    /// next lifts the claim.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn claim(&self, record: &DeliveryRecord, now: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
+        let free = "attribute_not_exists(cl) OR cl < :now";
+        let condition = format!("attribute_not_exists(pk) OR (st IN (:queued, :retrying) AND n = :n AND ({free}))");
+        let values = [
+            (":queued", s(DeliveryState::Queued.as_str())),
+            (":retrying", s(DeliveryState::Retrying.as_str())),
+            (":n", n(record.attempts.into())),
+            (":now", n(now.as_millis())),
+        ];
+        let claimed = self
+            .put_if(record.to_item().moment("cl", until), &condition, &values)
+            .await?;
+        Ok(claimed == Recorded::Written)
+    }
+
     /// Records a state only if the record is still what `before` was: same state and due time.
     ///
     /// # Errors
@@ -256,7 +277,7 @@ impl Store {
             condition.push_str(" AND qt = :due");
             values.push((":due", n(due_at.as_millis())));
         }
-        self.put_if(record, &condition, &values).await
+        self.put_if(record.to_item(), &condition, &values).await
     }
 
     async fn record_unless_final(
@@ -271,13 +292,13 @@ impl Store {
             (":retrying", s(DeliveryState::Retrying.as_str())),
             (":held", s(DeliveryState::Held.as_str())),
         ];
-        self.put_if(record, &condition, &[states.as_slice(), values].concat())
+        self.put_if(record.to_item(), &condition, &[states.as_slice(), values].concat())
             .await
     }
 
     async fn put_if(
         &self,
-        record: &DeliveryRecord,
+        item: Item,
         condition: &str,
         values: &[(&str, AttributeValue)],
     ) -> Result<Recorded, StoreError> {
@@ -285,7 +306,7 @@ impl Store {
             .client
             .put_item()
             .table_name(&self.tables.events)
-            .set_item(Some(record.to_item().0))
+            .set_item(Some(item.0))
             .condition_expression(condition);
         for (name, value) in values {
             put = put.expression_attribute_values(*name, value.clone());
