@@ -88,7 +88,7 @@ impl Dispatcher {
             .unwrap_or(Verdict::Again))
     }
 
-    /// Disables the endpoint of a receiver that is gone, unless it was changed since. DESIGN section 5: 410.
+    /// Disables the endpoint of a receiver that is gone, unless it was changed since. docs/ARCHITECTURE.md.
     async fn disable(&self, tenant: &TenantId, id: &EndpointId, version: u64) -> Result<(), StoreError> {
         for _ in 0..DISABLE_TRIES {
             let Some(config) = self.store.tenant_config(tenant).await? else {

@@ -1,4 +1,4 @@
-//! From a request body to stored events and queued deliveries. DESIGN section 3; the order of writes is in docs/DATA.md.
+//! From a request body to stored events and queued deliveries. docs/ARCHITECTURE.md; the order of writes is in docs/DATA.md.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

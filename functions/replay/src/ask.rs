@@ -11,7 +11,7 @@ use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
-/// Most deliveries of one replay. DESIGN section 9.
+/// Most deliveries of one replay. docs/LIMITS.md.
 pub(crate) const MAX_REPLAY: u64 = 10_000_000;
 /// How long a new job waits for its worker before the sweeper has it continued, in milliseconds.
 const START_LEASE_MS: i64 = 120_000;

@@ -1,6 +1,6 @@
 //! The dead-letter intake: what came to the dead-letter queue is what the dispatcher could not conclude (burnt receives,
 //! crashes, poison). The record decides: attempts left, then held and due; none, then dead; not readable, then it stays
-//! in the queue for a person. Never sends (DESIGN section 2).
+//! in the queue for a person. Never sends (docs/ARCHITECTURE.md).
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::delivery::{DeadReason, DeliveryState};

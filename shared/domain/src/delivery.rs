@@ -6,7 +6,7 @@ use crate::outcome::{FailureCode, Outcome};
 use crate::retry::{self, RetryPolicy, Wait};
 use crate::timestamp::Timestamp;
 
-/// Where a delivery stands. DESIGN section 1.
+/// Where a delivery stands. docs/ARCHITECTURE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {

@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
-/// Endpoints a tenant may have unless its settings say more. DESIGN section 9.
+/// Endpoints a tenant may have unless its settings say more. docs/LIMITS.md.
 pub const DEFAULT_MAX_ENDPOINTS: usize = 50;
 /// Milliseconds a receiver has to answer, unless the endpoint says otherwise.
 pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
@@ -31,7 +31,7 @@ pub const MAX_OVERLAP_S: u32 = 7 * 24 * 3600;
 /// How long a rotated secret still signs, in seconds.
 pub const DEFAULT_OVERLAP_S: u32 = 24 * 3600;
 
-/// Whether an endpoint takes part. DESIGN section 1.
+/// Whether an endpoint takes part. docs/ARCHITECTURE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointState {

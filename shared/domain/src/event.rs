@@ -12,9 +12,9 @@ use crate::invalid::Invalid;
 use crate::json;
 use crate::timestamp::Timestamp;
 
-/// Largest event as posted, in bytes. DESIGN section 3.
+/// Largest event as posted, in bytes. docs/LIMITS.md.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
-/// Most events in one request. DESIGN section 3.
+/// Most events in one request. docs/LIMITS.md.
 pub const MAX_BATCH_EVENTS: usize = 500;
 /// Largest request body in bytes: Lambda's 6 MB counts the escaped body.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;

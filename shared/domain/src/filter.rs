@@ -6,9 +6,9 @@ use crate::event_type::EventTypeName;
 use crate::id::AgentId;
 use crate::invalid::Invalid;
 
-/// Most event types in a filter. DESIGN section 9.
+/// Most event types in a filter. docs/LIMITS.md.
 pub const MAX_FILTER_TYPES: usize = 50;
-/// Most agents in a filter. DESIGN section 9.
+/// Most agents in a filter. docs/LIMITS.md.
 pub const MAX_FILTER_AGENTS: usize = 100;
 
 /// One entry of an endpoint's `event_types`: a name, or a prefix as `call.*`.

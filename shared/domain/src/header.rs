@@ -6,13 +6,13 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-/// Custom headers of one endpoint. DESIGN section 9.
+/// Custom headers of one endpoint. docs/LIMITS.md.
 pub const MAX_CUSTOM_HEADERS: usize = 20;
 
 /// Bytes of a header's name.
 pub const MAX_NAME_BYTES: usize = 128;
 
-/// Bytes of a header's value. DESIGN section 9.
+/// Bytes of a header's value. docs/LIMITS.md.
 pub const MAX_VALUE_BYTES: usize = 4 * 1024;
 
 /// Names that are refused. `_` counts as `-` here: CGI and WSGI servers cannot tell them apart.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::invalid::Invalid;
 use crate::timestamp::Timestamp;
 
-/// Longest id or tenant name. DESIGN section 3.
+/// Longest id or tenant name. docs/LIMITS.md.
 pub const MAX_ID_LEN: usize = 128;
 /// Most shards a tenant's time-ordered lists can have: what two characters of a minted id can name.
 pub const MAX_SHARDS: u16 = 1024;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Response bytes kept of an answer; the rest is never read. DESIGN section 9.
+/// Response bytes kept of an answer; the rest is never read. docs/LIMITS.md.
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
 /// The result of one attempt, as the customer's side caused it. Our own faults are another type.

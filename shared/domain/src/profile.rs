@@ -1,4 +1,4 @@
-//! How a request looks on the wire. Profile `standard`: the envelope of DESIGN section 4, `data` byte for byte as posted.
+//! How a request looks on the wire. Profile `standard`: the envelope of docs/ARCHITECTURE.md, `data` byte for byte as posted.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::invalid::Invalid;
 use crate::timestamp::Timestamp;
 
-/// Most attempts a policy may ask for. DESIGN section 9.
+/// Most attempts a policy may ask for. docs/LIMITS.md.
 pub const MAX_ATTEMPTS: u32 = 20;
 /// Longest wait between two attempts, in seconds: 11.5 hours. SQS refuses a visibility past 12 hours from the receive
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>).

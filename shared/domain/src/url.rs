@@ -16,7 +16,7 @@ mod tests;
 
 pub use own_host::{InvalidOwnHost, OwnHost};
 
-/// Characters in a URL, as the customer writes it. DESIGN section 9.
+/// Characters in a URL, as the customer writes it. docs/LIMITS.md.
 pub const MAX_URL_CHARS: usize = 2_048;
 
 /// The first port that is not a "system port" (RFC 6335): below it only 443 (and 80 for local http) is a target.

@@ -1,5 +1,5 @@
 //! The loop over a batch of SQS records: concurrent, each parsed and caught alone, answered with a partial batch response.
-//! One record that does not parse, or one panic, never fails its neighbours (DESIGN section 11).
+//! One record that does not parse, or one panic, never fails its neighbours (docs/ARCHITECTURE.md).
 
 use std::collections::HashMap;
 use std::future::Future;

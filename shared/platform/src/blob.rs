@@ -10,7 +10,7 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use redial_domain::event::{Content, MAX_EVENT_BYTES};
 
-/// Longest base64 of a content that rides in a message; a larger one is read from the table. DESIGN section 6.
+/// Longest base64 of a content that rides in a message; a larger one is read from the table. docs/ARCHITECTURE.md.
 pub const MAX_RIDING_LEN: usize = 32 * 1024;
 /// Most bytes that a stored text may unpack to: an event and room for its envelope.
 const MAX_UNPACKED_BYTES: u64 = 2 * MAX_EVENT_BYTES as u64;

@@ -13,7 +13,7 @@ use crate::store::config::TenantConfig;
 use crate::store::{Store, StoreError};
 
 /// Oldest configuration the dispatcher delivers by, in milliseconds: a pause or delete reaches deliveries already
-/// accepted within 30 s (DESIGN section 3), a request's own time included.
+/// accepted within 30 s (docs/ARCHITECTURE.md), a request's own time included.
 pub const MAX_AGE_MS: i64 = 15_000;
 /// Most tenants kept; beyond it the cache starts anew.
 const MAX_TENANTS: usize = 5_000;

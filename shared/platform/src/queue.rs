@@ -1,5 +1,5 @@
 //! The queues: sending deliveries and replays, and changing when a failed delivery comes back. Only ingest, api, replay and
-//! the scheduled sweeper may send (DESIGN section 2): a dispatcher that sent would run into Lambda's loop detection.
+//! the scheduled sweeper may send (docs/ARCHITECTURE.md): a dispatcher that sent would run into Lambda's loop detection.
 
 use std::collections::HashSet;
 

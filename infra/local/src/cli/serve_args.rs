@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use clap::Args;
 
-/// Longest delay of a schedule, in seconds: 11.5 hours, what SQS can wait for with jitter. DESIGN section 5.
+/// Longest delay of a schedule, in seconds: 11.5 hours, what SQS can wait for with jitter. docs/ARCHITECTURE.md.
 const MAX_DELAY_S: u32 = 41_400;
-/// Most attempts of a delivery. DESIGN section 9.
+/// Most attempts of a delivery. docs/LIMITS.md.
 const MAX_ATTEMPTS: usize = 20;
 
 const EXAMPLES: &str = "\

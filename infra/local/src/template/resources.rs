@@ -207,8 +207,7 @@ pub(super) enum Event {
     Schedule(ScheduleProperties),
 }
 
-/// Neither filters (they delete what does not match) nor `Enabled` (a disabled mapping freezes the ladder): DESIGN
-/// section 11.
+/// Neither filters (they delete what does not match) nor `Enabled` (a disabled mapping freezes the ladder).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct SqsEventProperties {

@@ -1,4 +1,4 @@
-//! Tests: the deployed template is understood as docs/DATA.md and DESIGN section 5 say, and what cannot be run is named.
+//! Tests: the deployed template is understood as docs/DATA.md and docs/ARCHITECTURE.md say, and what cannot be run is named.
 
 use std::error::Error as _;
 

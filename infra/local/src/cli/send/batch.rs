@@ -4,9 +4,9 @@ use super::post::Refused;
 use super::source::Outgoing;
 use crate::cli::error::Problem;
 
-/// Most events in a request. DESIGN section 3.
+/// Most events in a request. docs/LIMITS.md.
 pub(super) const MAX_BATCH_EVENTS: usize = 500;
-/// Most bytes in a request body. DESIGN section 3.
+/// Most bytes in a request body. docs/LIMITS.md.
 pub(super) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 const HEAD: &str = r#"{"events":["#;
