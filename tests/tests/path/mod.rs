@@ -1,4 +1,5 @@
 //! The way of an event, from the request of the platform to the record of its last attempt.
 
 mod accepted;
+mod replayed;
 mod retried;
