@@ -14,16 +14,14 @@ const MAX_TEST_LINES: usize = 600;
 /// Longest `main.rs` of a function, in lines: it wires clients and nothing else.
 const MAX_MAIN_LINES: usize = 40;
 /// What may lie at the top, besides dotfiles.
-const TOP: [&str; 12] = [
+const TOP: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",
     "README.md",
-    "deny.toml",
     "docs",
     "functions",
     "infra",
-    "rustfmt.toml",
     "shared",
     "template.yaml",
     "tests",

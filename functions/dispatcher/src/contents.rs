@@ -69,6 +69,8 @@ impl Contents {
                 accepted_at: message.accepted_at(),
                 content,
                 api_origin,
+                payload: redial_domain::profile::Payload::Full,
+                analysis_url: None,
             };
             profile.body(&parts).map(Bytes::from)
         });

@@ -140,7 +140,10 @@ impl Endpoint {
     /// True if an event of this type and agent is to be delivered (or held) here.
     #[must_use]
     pub fn matches(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> bool {
-        self.state != EndpointState::Inactive && self.settings.filter.matches(event_type, agent)
+        let settings = &self.settings;
+        self.state != EndpointState::Inactive
+            && settings.profile.carries(event_type)
+            && settings.filter.matches(event_type, agent)
     }
 }
 
