@@ -12,6 +12,7 @@ mod error;
 mod journal;
 pub mod limits;
 mod message;
+mod number;
 mod protocol;
 mod queue;
 mod receipt;

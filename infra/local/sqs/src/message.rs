@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Md5Bytes;
 use crate::error::SqsError;
 use crate::limits;
+use crate::number;
 
 /// The attributes of a message by name.
 pub type MessageAttributes = BTreeMap<String, AttributeValue>;
@@ -19,6 +20,28 @@ pub struct AttributeValue {
     pub data_type: String,
     /// The value.
     pub content: AttributeContent,
+}
+
+impl AttributeValue {
+    /// The type without its label.
+    fn base_type(&self) -> &str {
+        self.data_type.split('.').next().unwrap_or_default()
+    }
+
+    /// The attribute as SQS keeps it: of numbers, "Amazon SQS removes leading and trailing zeros" (developer guide).
+    pub(crate) fn kept(self) -> Self {
+        let kept = match &self.content {
+            AttributeContent::Text(text) if self.base_type() == "Number" => number::canonical(text),
+            _ => None,
+        };
+        match kept {
+            Some(text) => Self {
+                content: AttributeContent::Text(text),
+                ..self
+            },
+            None => self,
+        }
+    }
 }
 
 /// The value of an attribute.
@@ -115,19 +138,13 @@ fn check_attribute(name: &str, value: &AttributeValue) -> Result<(), SqsError> {
     if value.data_type.len() > limits::ATTRIBUTE_NAME_CHARS {
         return refuse("a type has at most 256 characters.");
     }
-    let base = value.data_type.split('.').next().unwrap_or_default();
-    match (&value.content, base) {
+    match (&value.content, value.base_type()) {
         (AttributeContent::Text(text), "String") if !text.is_empty() => limits::check_characters(text),
-        (AttributeContent::Text(text), "Number") if is_number(text) => Ok(()),
+        (AttributeContent::Text(text), "Number") if number::canonical(text).is_some() => Ok(()),
         (AttributeContent::Binary(bytes), "Binary") if !bytes.is_empty() => Ok(()),
         (_, "String" | "Number" | "Binary") => refuse("its value is empty or not of its type."),
         _ => refuse("its type must start with String, Number or Binary."),
     }
-}
-
-/// A sign, digits with at most one point, an exponent: what SQS takes for a `Number`.
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && text.parse::<f64>().is_ok()
 }
 
 /// Where a message stands.

@@ -2,6 +2,7 @@
 //! Reads and prints; every rule about messages is the engine's. What AWS would refuse is refused with AWS's code.
 
 mod batch;
+mod handles;
 mod messages;
 mod queues;
 #[cfg(test)]
@@ -69,10 +70,10 @@ impl Sqs {
             "SendMessage" => print(&messages::send(self, read(body)?).await?),
             "SendMessageBatch" => print(&messages::send_batch(self, read(body)?).await?),
             "ReceiveMessage" => messages::receive(self, &read(body)?).await,
-            "DeleteMessage" => print(&messages::delete(self, &read(body)?).await?),
-            "DeleteMessageBatch" => print(&messages::delete_batch(self, &read(body)?).await?),
-            "ChangeMessageVisibility" => print(&messages::change_visibility(self, &read(body)?).await?),
-            "ChangeMessageVisibilityBatch" => print(&messages::change_visibility_batch(self, &read(body)?).await?),
+            "DeleteMessage" => print(&handles::delete(self, &read(body)?).await?),
+            "DeleteMessageBatch" => print(&handles::delete_batch(self, &read(body)?).await?),
+            "ChangeMessageVisibility" => print(&handles::change_visibility(self, &read(body)?).await?),
+            "ChangeMessageVisibilityBatch" => print(&handles::change_visibility_batch(self, &read(body)?).await?),
             other => Err(SqsError::UnknownOperation(other.to_owned())),
         }
     }

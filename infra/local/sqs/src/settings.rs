@@ -9,15 +9,16 @@ use crate::limits;
 /// The clock: Unix time in milliseconds. Tests pass one that they step, then call [`crate::Sqs::time_moved`].
 pub type NowMs = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What a redrive does to a message's receive count. AWS does not document which of the two it does,
-/// so whatever is built on it has to work with both.
+/// What a redrive does to a message's receive count. AWS documents that `ApproximateReceiveCount` counts "across all queues"
+/// (API reference, `ReceiveMessage`), and not whether a `maxReceiveCount` is held against that or against the receives of
+/// its own queue; so whatever is built on it has to work with both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReceiveCountOnMove {
     /// The count goes on in the target, and the target's `maxReceiveCount` is compared with the carried count:
     /// a target whose limit was already reached hands the message on without ever delivering it.
     #[default]
     Carries,
-    /// The target counts from zero.
+    /// The target counts from zero. What the attribute then says is not what AWS documents: nothing may rely on it.
     Restarts,
 }
 

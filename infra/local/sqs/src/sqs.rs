@@ -289,14 +289,13 @@ impl Sqs {
         queue: &str,
         changes: &[(H, i64)],
     ) -> Result<Vec<Result<(), SqsError>>, SqsError> {
-        let done = self.inner.run(Durability::Written, |engine, now_ms| {
+        self.written(|engine, now_ms| {
             let number = engine.queue_number(queue)?;
             let change =
                 |(handle, seconds): &(H, i64)| engine.change_visibility(now_ms, number, handle.as_ref(), *seconds);
             Ok(changes.iter().map(change).collect())
-        })?;
-        self.inner.settle(done.position, Durability::Written).await?;
-        Ok(done.value)
+        })
+        .await
     }
 
     /// Moves the visible messages of a dead-letter queue to `target`, or each back to where it came from. They are new
@@ -336,6 +335,16 @@ impl Sqs {
     ) -> Result<T, SqsError> {
         let done = self.inner.run(Durability::Synced, call)?;
         self.inner.settle(done.position, Durability::Synced).await?;
+        Ok(done.value)
+    }
+
+    /// Runs on the engine and answers when it is in the journal: the end of the process cannot undo it.
+    pub(crate) async fn written<T>(
+        &self,
+        call: impl FnOnce(&mut Engine, i64) -> Result<T, SqsError>,
+    ) -> Result<T, SqsError> {
+        let done = self.inner.run(Durability::Written, call)?;
+        self.inner.settle(done.position, Durability::Written).await?;
         Ok(done.value)
     }
 

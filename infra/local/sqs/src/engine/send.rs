@@ -22,7 +22,10 @@ impl Engine {
             None => attributes.delay_s,
         };
         let body_md5 = digest::of_body(&outgoing.body);
+        // The sender compares the digest with that of what it sent, not of what is kept.
         let attributes_md5 = digest::of_attributes(&outgoing.attributes);
+        let attributes = outgoing.attributes.into_iter();
+        let kept = attributes.map(|(name, value)| (name, value.kept())).collect();
         let system_attributes_md5 = outgoing.trace_header.as_deref().map(digest_of_trace_header);
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -30,7 +33,7 @@ impl Engine {
             serial,
             body: Arc::from(outgoing.body),
             body_md5,
-            attributes: Arc::new(outgoing.attributes),
+            attributes: Arc::new(kept),
             group: outgoing.group.map(Arc::from),
             trace_header: outgoing.trace_header.map(Arc::from),
             sent_at_ms: now_ms,

@@ -3,10 +3,19 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::SqsError;
 use crate::limits;
+
+/// A batch.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BatchRequest<T> {
+    pub(super) queue_url: Option<String>,
+    #[serde(default = "Vec::new")]
+    pub(super) entries: Vec<T>,
+}
 
 /// The answer of a batch.
 #[derive(Debug, Serialize)]

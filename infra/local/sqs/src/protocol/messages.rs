@@ -1,4 +1,4 @@
-//! The actions on messages: send, receive, delete, change visibility, and their batches.
+//! Sending and receiving. What is done with a message once it was received is in `handles`.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{self, BatchAnswer, Plain};
-use super::{Nothing, print, required};
+use super::batch::{self, BatchAnswer, BatchRequest};
+use super::{print, required};
 use crate::digest::{self, hex};
 use crate::error::SqsError;
 use crate::limits;
@@ -52,14 +52,6 @@ pub(super) struct SendRequest {
     message_system_attributes: BTreeMap<String, AttributeJson>,
     message_group_id: Option<String>,
     message_deduplication_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct BatchRequest<T> {
-    queue_url: Option<String>,
-    #[serde(default = "Vec::new")]
-    entries: Vec<T>,
 }
 
 #[derive(Debug, Serialize)]
@@ -316,84 +308,4 @@ fn attribute_json(value: AttributeValue) -> AttributeJson {
         string_value,
         binary_value,
     }
-}
-
-/// `DeleteMessage` and `ChangeMessageVisibility`, and an entry of their batches.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct HandleRequest {
-    queue_url: Option<String>,
-    id: Option<String>,
-    receipt_handle: Option<String>,
-    visibility_timeout: Option<i64>,
-}
-
-impl HandleRequest {
-    fn handle(&self) -> Result<&str, SqsError> {
-        required("ReceiptHandle", self.receipt_handle.as_deref())
-    }
-
-    fn change(&self) -> Result<(&str, i64), SqsError> {
-        Ok((self.handle()?, required("VisibilityTimeout", self.visibility_timeout)?))
-    }
-}
-
-/// The answer to the only entry of a typed batch.
-fn only(outcomes: Vec<Result<(), SqsError>>) -> Result<Nothing, SqsError> {
-    outcomes.into_iter().collect::<Result<Vec<()>, _>>().map(|_| Nothing {})
-}
-
-pub(super) async fn delete(sqs: &Sqs, request: &HandleRequest) -> Result<Nothing, SqsError> {
-    let queue = sqs.queue_in(request.queue_url.as_deref())?;
-    only(sqs.delete_batch(queue, &[request.handle()?]).await?)
-}
-
-pub(super) async fn change_visibility(sqs: &Sqs, request: &HandleRequest) -> Result<Nothing, SqsError> {
-    let queue = sqs.queue_in(request.queue_url.as_deref())?;
-    only(sqs.change_visibility_batch(queue, &[request.change()?]).await?)
-}
-
-pub(super) async fn delete_batch(
-    sqs: &Sqs,
-    request: &BatchRequest<HandleRequest>,
-) -> Result<BatchAnswer<Plain>, SqsError> {
-    let queue = sqs.queue_in(request.queue_url.as_deref())?;
-    batch::check_ids(request.entries.iter().map(|entry| entry.id.as_deref()))?;
-    let handles = request
-        .entries
-        .iter()
-        .map(HandleRequest::handle)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(batch::answer(
-        with_ids(request, sqs.delete_batch(queue, &handles).await?),
-        Plain::new,
-    ))
-}
-
-pub(super) async fn change_visibility_batch(
-    sqs: &Sqs,
-    request: &BatchRequest<HandleRequest>,
-) -> Result<BatchAnswer<Plain>, SqsError> {
-    let queue = sqs.queue_in(request.queue_url.as_deref())?;
-    batch::check_ids(request.entries.iter().map(|entry| entry.id.as_deref()))?;
-    let changes = request
-        .entries
-        .iter()
-        .map(HandleRequest::change)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(batch::answer(
-        with_ids(request, sqs.change_visibility_batch(queue, &changes).await?),
-        Plain::new,
-    ))
-}
-
-fn with_ids<V>(
-    request: &BatchRequest<HandleRequest>,
-    outcomes: Vec<Result<V, SqsError>>,
-) -> impl Iterator<Item = (String, Result<V, SqsError>)> {
-    request
-        .entries
-        .iter()
-        .map(|entry| entry.id.clone().unwrap_or_default())
-        .zip(outcomes)
 }

@@ -1,4 +1,4 @@
-//! The protocol request by request, as JSON; the real SDK is in `tests/sdk.rs`.
+//! The protocol request by request, as JSON; the real SDK is in `tests/conformance`.
 
 mod refusals;
 
