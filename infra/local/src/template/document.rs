@@ -1,5 +1,5 @@
 //! A CloudFormation document as plain JSON: YAML with its short forms (`!Ref`, `!GetAtt A.B`) written out as CloudFormation
-//! writes them in JSON, and references to parameters replaced by their defaults. Knows nothing about resources.
+//! writes them in JSON, with what it includes, and decided with the defaults of its parameters. Knows nothing about resources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde_json::{Map, Value, json};
 use serde_saphyr::Tagged;
 
 use super::TemplateError;
+use super::conditions::Choices;
 
 /// The short forms that CloudFormation knows.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
-const SHORT_FORMS: [&str; 15] = [
+const SHORT_FORMS: [&str; 14] = [
     "And",
     "Base64",
     "Cidr",
-    "Condition",
     "Equals",
     "FindInMap",
     "GetAtt",
@@ -33,6 +33,10 @@ const SHORT_FORMS: [&str; 15] = [
 /// What YAML's own types are called; everything else is CloudFormation's.
 const YAML_TYPES: &str = "tag:yaml.org,2002:";
 
+/// Where a document says what it includes into its resources. CloudFormation works on it before all else.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-include.html>
+const TRANSFORM: &str = "Fn::Transform";
+
 /// The parts of a document that matter here.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
@@ -45,6 +49,8 @@ struct Document {
     _description: IgnoredAny,
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    conditions: BTreeMap<String, Value>,
     #[serde(default, rename = "Globals")]
     _globals: Globals,
     resources: BTreeMap<String, Value>,
@@ -55,7 +61,42 @@ struct Document {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Parameter {
+    #[serde(rename = "Type")]
+    kind: String,
     default: Option<Value>,
+}
+
+impl Parameter {
+    /// What a reference to it gives: a list is written as one text with commas.
+    fn default(&self) -> Option<Value> {
+        match (&self.default, self.kind.as_str()) {
+            (Some(Value::String(text)), "CommaDelimitedList") => {
+                Some(text.split(',').map(|part| part.trim().to_owned()).collect())
+            }
+            (default, _) => default.clone(),
+        }
+    }
+}
+
+/// `Fn::Transform` of a document's resources: one file that they include.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Transform {
+    #[serde(rename = "Name")]
+    _name: IncludeName,
+    parameters: IncludeParameters,
+}
+
+#[derive(serde::Deserialize)]
+enum IncludeName {
+    #[serde(rename = "AWS::Include")]
+    Include,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct IncludeParameters {
+    location: String,
 }
 
 /// What every function has: only what has no meaning on one machine, so that each function says the rest itself.
@@ -79,41 +120,55 @@ struct GlobalFunction {
     _memory_size: IgnoredAny,
     #[serde(default, rename = "Environment")]
     _environment: IgnoredAny,
+    #[serde(default, rename = "Tags")]
+    _tags: IgnoredAny,
 }
 
-/// The resources of a template by name, in the form of CloudFormation's JSON, without references to parameters.
-pub(super) fn resources(yaml: &str) -> Result<BTreeMap<String, Value>, TemplateError> {
-    // Without them, `AttributeType: N` is a no.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let read = serde_saphyr::from_str_with_options(yaml, options);
-    let Node(document) = read.map_err(|e| TemplateError::Yaml(Box::new(e)))?;
-    let document: Document = serde_json::from_value(document).map_err(TemplateError::Document)?;
-    let mut resources = document.resources;
-    for (name, resource) in &mut resources {
-        with_defaults(resource, &document.parameters).map_err(|parameter| TemplateError::NoDefault {
+/// The resources of a template by name, in the form of CloudFormation's JSON, as they are with the defaults of its parameters.
+/// `included` gives the text of a file that the template includes.
+pub(crate) fn resources(
+    yaml: &str,
+    included: impl FnOnce(&str) -> Result<String, TemplateError>,
+) -> Result<BTreeMap<String, Value>, TemplateError> {
+    let document: Document = serde_json::from_value(plain(yaml)?).map_err(TemplateError::Document)?;
+    let mut written = document.resources;
+    if let Some(transform) = written.remove(TRANSFORM) {
+        let transform: Transform = serde_json::from_value(transform).map_err(TemplateError::Document)?;
+        let text = included(&transform.parameters.location)?;
+        let more: BTreeMap<String, Value> = serde_json::from_value(plain(&text)?).map_err(TemplateError::Document)?;
+        written.extend(more);
+    }
+    let parameters = document.parameters.iter();
+    let choices = Choices {
+        defaults: parameters.map(|(name, it)| (name.as_str(), it.default())).collect(),
+        conditions: &document.conditions,
+    };
+    let mut resources = BTreeMap::new();
+    for (name, resource) in written {
+        let undecided = |source| TemplateError::Undecided {
             resource: name.clone(),
-            parameter,
-        })?;
+            source,
+        };
+        let condition = resource.get("Condition").and_then(Value::as_str);
+        if let Some(condition) = condition
+            && !choices.holds(condition).map_err(undecided)?
+        {
+            continue;
+        }
+        if let Some(resource) = choices.resolve(resource).map_err(undecided)? {
+            resources.insert(name, resource);
+        }
     }
     Ok(resources)
 }
 
-/// Replaces each reference to a parameter by the parameter's default; fails with the name of one that has none.
-fn with_defaults(value: &mut Value, parameters: &BTreeMap<String, Parameter>) -> Result<(), String> {
-    match value {
-        Value::Array(values) => values.iter_mut().try_for_each(|value| with_defaults(value, parameters)),
-        Value::Object(fields) => {
-            let referenced = fields.get("Ref").and_then(Value::as_str);
-            let Some((name, parameter)) = referenced.and_then(|name| parameters.get_key_value(name)) else {
-                return fields
-                    .values_mut()
-                    .try_for_each(|value| with_defaults(value, parameters));
-            };
-            *value = parameter.default.clone().ok_or_else(|| name.clone())?;
-            Ok(())
-        }
-        _ => Ok(()),
-    }
+/// A document or a part of one as JSON.
+fn plain(yaml: &str) -> Result<Value, TemplateError> {
+    // Without them, `AttributeType: N` is a no.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let read = serde_saphyr::from_str_with_options(yaml, options);
+    let Node(value) = read.map_err(|e| TemplateError::Yaml(Box::new(e)))?;
+    Ok(value)
 }
 
 /// A node of the document with its short form written out.
@@ -134,7 +189,7 @@ impl<'de> Deserialize<'de> for Node {
 
 fn long_form(name: &str, argument: Value) -> Option<Value> {
     match (name, argument) {
-        ("Ref", argument) => Some(json!({ "Ref": argument })),
+        ("Ref" | "Condition", argument) => Some(json!({ name: argument })),
         ("GetAtt", Value::String(text)) => {
             let (resource, attribute) = text.split_once('.')?;
             Some(json!({ "Fn::GetAtt": [resource, attribute] }))

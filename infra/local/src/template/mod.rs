@@ -1,7 +1,8 @@
 //! `template.yaml` as the run on one machine reads it: tables, queues, event source mappings and schedules, so that what
 //! runs here is what is deployed. What it does not understand is an error with a name, never passed over in silence.
 
-mod document;
+mod conditions;
+pub(crate) mod document;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use conditions::UndecidedError;
+
 use crate::dynamodb::{Attribute, AttributeKind, IndexDescription, Key, Projection, TableDescription};
 use resources::{
     AttributeDefinition, AttributeType, Event, FunctionProperties, KeyElement, KeyType, ProjectionProperties,
@@ -20,7 +23,13 @@ use resources::{
 };
 
 /// The template that is deployed, as this program was built with it.
-const BUILT_IN: &str = include_str!("../../../../template.yaml");
+pub(crate) const BUILT_IN: &str = include_str!("../../../../template.yaml");
+
+/// What it includes: where it says that the file is, and the file.
+const BUILT_IN_INCLUDED: (&str, &str) = (
+    "infra/operations.yaml",
+    include_str!("../../../../infra/operations.yaml"),
+);
 
 /// What a function must answer a batch with; without it, one failed record would bring back its nine neighbours.
 const PARTIAL_RESPONSE: &str = "ReportBatchItemFailures";
@@ -29,12 +38,14 @@ const PARTIAL_RESPONSE: &str = "ReportBatchItemFailures";
 const MAX_BATCH: usize = 10;
 
 /// Resources that exist only on AWS.
-const WITHOUT_MEANING: [&str; 10] = [
+const WITHOUT_MEANING: [&str; 12] = [
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::Permission",
     "AWS::Lambda::Url",
     "AWS::Logs::LogGroup",
@@ -120,13 +131,19 @@ pub enum TemplateError {
     /// A section that templates do not have, or that is not understood.
     #[error("the template is not understood")]
     Document(#[source] serde_json::Error),
-    /// A parameter that needs an answer, which nobody gives here.
-    #[error("resource {resource} needs parameter {parameter}, which has no default")]
-    NoDefault {
+    /// A condition, or a parameter that needs an answer, which nobody gives here.
+    #[error("resource {resource} cannot be decided with the defaults of the parameters")]
+    Undecided {
         /// The resource.
         resource: String,
-        /// The parameter.
-        parameter: String,
+        /// What it needs.
+        source: UndecidedError,
+    },
+    /// A file that the template includes and that is not there for whoever reads the template.
+    #[error("the template includes {location}, which is not there")]
+    NotIncluded {
+        /// The file, as the template names it.
+        location: String,
     },
     /// A property that is missing, wrong or unknown.
     #[error("resource {resource} is not understood")]
@@ -152,33 +169,51 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] if it is not understood; a test sees to it that it is.
     pub fn built_in() -> Result<Self, TemplateError> {
-        Self::read(BUILT_IN)
+        Self::including(BUILT_IN, |location| match BUILT_IN_INCLUDED {
+            (there, text) if there == location => Ok(text.to_owned()),
+            _ => Err(TemplateError::NotIncluded {
+                location: location.to_owned(),
+            }),
+        })
     }
 
-    /// Reads a file.
+    /// Reads a file, and the one that it includes if it does.
     ///
     /// # Errors
     /// [`TemplateError`] names what is not understood.
     pub fn from_file(path: &Path) -> Result<Self, TemplateError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TemplateError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::read(&text)
+        let text = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|source| TemplateError::File {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Self::including(&text(path)?, |location| text(&path.with_file_name(location)))
     }
 
-    /// Reads a template.
+    /// Reads a template that includes nothing.
     ///
     /// # Errors
     /// [`TemplateError`] names what is not understood.
     pub fn read(yaml: &str) -> Result<Self, TemplateError> {
+        Self::including(yaml, |location| {
+            Err(TemplateError::NotIncluded {
+                location: location.to_owned(),
+            })
+        })
+    }
+
+    fn including(
+        yaml: &str,
+        included: impl FnOnce(&str) -> Result<String, TemplateError>,
+    ) -> Result<Self, TemplateError> {
         let mut template = Self {
             tables: Vec::new(),
             queues: Vec::new(),
             mappings: Vec::new(),
             schedules: Vec::new(),
         };
-        for (name, resource) in document::resources(yaml)? {
+        for (name, resource) in document::resources(yaml, included)? {
             template.add(&name, resource)?;
         }
         template.check_references()?;

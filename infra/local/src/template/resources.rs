@@ -19,6 +19,9 @@ pub(super) struct Resource {
     _metadata: IgnoredAny,
     #[serde(default, rename = "DependsOn")]
     _depends_on: IgnoredAny,
+    /// It holds, or the resource would not be here.
+    #[serde(default, rename = "Condition")]
+    _condition: IgnoredAny,
     #[serde(default, rename = "DeletionPolicy")]
     _deletion_policy: IgnoredAny,
     #[serde(default, rename = "UpdateReplacePolicy")]
@@ -190,6 +193,8 @@ pub(super) struct FunctionProperties {
     _function_url_config: IgnoredAny,
     #[serde(default, rename = "AutoPublishAlias")]
     _auto_publish_alias: IgnoredAny,
+    #[serde(default, rename = "VpcConfig")]
+    _vpc_config: IgnoredAny,
     #[serde(default, rename = "Tracing")]
     _tracing: IgnoredAny,
     #[serde(default, rename = "Tags")]

@@ -139,7 +139,7 @@ fn what_is_not_understood_is_named() {
         (
             "Default: 7",
             "MinValue: 7",
-            "resource Worker needs parameter Batches, which has no default",
+            "resource Worker cannot be decided with the defaults of the parameters: parameter Batches has no default",
         ),
         (
             "Default: 7",
@@ -172,6 +172,90 @@ fn what_is_not_understood_is_named() {
         let text = refused(from, to);
         assert!(text.contains(named), "{to}: {text}");
     }
+}
+
+/// `SMALL` with two conditions that hang on a parameter, and a queue for one of them.
+fn chosen(stage: &str) -> Template {
+    let conditions = "
+Conditions:
+  Large: !And [!Condition Named, !Equals [!Join ['-', [stage, !Ref Stage]], stage-large]]
+  Named: !Not [!Equals [!Join ['', !Ref Names], '']]
+Resources:
+  Extra:
+    Type: AWS::SQS::Queue
+    Condition: Large
+";
+    let parameters = format!(
+        "Parameters:\n  Stage: {{ Type: String, Default: {stage} }}\n  Names: {{ Type: CommaDelimitedList, Default: 'a, b' }}"
+    );
+    let text = SMALL
+        .replacen("Parameters:", &parameters, 1)
+        .replacen("\nResources:\n", conditions, 1)
+        .replacen(
+            "VisibilityTimeout: 60",
+            "VisibilityTimeout: !If [Large, 600, !Ref AWS::NoValue]",
+            1,
+        );
+    Template::read(&text).unwrap()
+}
+
+#[test]
+fn conditions_are_decided_with_the_defaults() {
+    let large = chosen("large");
+    assert_eq!(large.queue("Work").unwrap().visibility_s, 600);
+    assert!(large.queue("Extra").is_some());
+    let small = chosen("small");
+    assert_eq!(
+        small.queue("Work").unwrap().visibility_s,
+        30,
+        "what AWS takes if nothing is said"
+    );
+    assert_eq!(small.queue("Extra"), None);
+}
+
+#[test]
+fn what_cannot_be_decided_is_named() {
+    for (to, named) in [
+        (
+            "!If [Gone, 60, 70]",
+            "resource Work cannot be decided with the defaults of the parameters: there is no condition Gone",
+        ),
+        ("!If [Round, 60, 70]", "there is no condition Round"),
+        ("!If [Odd, 60, 70]", "{\"Fn::Select\":[0,[]]} cannot be decided"),
+        ("!If [Odd, 60]", "Fn::If cannot be decided"),
+    ] {
+        let conditions = "Conditions:\n  Round: !Not [!Condition Round]\n  Odd: !Select [0, []]\nResources:";
+        let text = SMALL.replacen("Resources:", conditions, 1);
+        let text = text.replacen("VisibilityTimeout: 60", &format!("VisibilityTimeout: {to}"), 1);
+        let error = Template::read(&text).unwrap_err();
+        let said = format!("{error}: {}", error.source().unwrap());
+        assert!(said.contains(named), "{to}: {said}");
+    }
+}
+
+#[test]
+fn what_a_template_includes_is_read_as_if_it_stood_there() {
+    let include = "  Fn::Transform: { Name: AWS::Include, Parameters: { Location: parts/more.yaml } }\n";
+    let text = format!("{SMALL}{include}");
+    assert_eq!(
+        Template::read(&text).unwrap_err().to_string(),
+        "the template includes parts/more.yaml, which is not there"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("parts")).unwrap();
+    std::fs::write(folder.path().join("template.yaml"), &text).unwrap();
+    let more = folder.path().join("parts/more.yaml");
+    std::fs::write(&more, "More:\n  Type: AWS::SQS::Queue\n").unwrap();
+    let read = Template::from_file(&folder.path().join("template.yaml")).unwrap();
+    assert!(read.queue("More").is_some() && read.queue("Work").is_some());
+    std::fs::write(&more, "More:\n  Type: AWS::Kinesis::Stream\n").unwrap();
+    let strange = Template::from_file(&folder.path().join("template.yaml")).unwrap_err();
+    assert_eq!(
+        strange.to_string(),
+        "resource More: there is no AWS::Kinesis::Stream on one machine"
+    );
+    let other = text.replace("AWS::Include", "AWS::Other");
+    assert!(matches!(Template::read(&other), Err(TemplateError::Document(_))));
 }
 
 #[test]
