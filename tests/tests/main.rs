@@ -4,4 +4,6 @@
 mod api;
 mod house_rules;
 mod path;
+mod permissions;
+mod upgrade;
 mod world;

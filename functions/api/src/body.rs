@@ -1,26 +1,15 @@
-//! Strict reading of a request's JSON object: every refusal names its field. A `null` counts as absent, as in an event.
-//! Nothing a caller writes is ignored: what no reader took is refused.
+//! A request's JSON object, as handlers take it. What its members mean, each handler says.
 
 use std::sync::Arc;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
-use redial_domain::json;
+use redial_platform::fields::{self, MAX_BODY_BYTES};
 use redial_platform::problem::Problem;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::Api;
 
-/// Largest body of a request to the API, in bytes; looked at before it is parsed.
-pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
-/// Characters of an unknown field's name that an answer repeats.
-const SHOWN_NAME_CHARS: usize = 64;
-
-/// The members of a request's object that nobody has taken yet.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fields(pub(crate) Map<String, Value>);
+pub(crate) use redial_platform::fields::{Fields, refuse};
 
 /// A request's object; an empty body is refused.
 #[derive(Debug)]
@@ -30,10 +19,7 @@ impl FromRequest<Arc<Api>> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Arc<Api>) -> Result<Self, Problem> {
-        read(request)
-            .await?
-            .map(Self)
-            .ok_or_else(|| malformed("the body is empty"))
+        read(request).await?.map(Self).ok_or_else(fields::empty)
     }
 }
 
@@ -50,150 +36,7 @@ impl FromRequest<Arc<Api>> for OptionalBody {
 }
 
 async fn read(request: Request) -> Result<Option<Fields>, Problem> {
-    let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| {
-        let detail = "a request may have at most 256 KiB";
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    })?;
+    let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await;
+    let body = body.map_err(|_| fields::too_large())?;
     Fields::parse(&body)
-}
-
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "json_invalid", detail)
-}
-
-/// 422 for one field.
-pub(crate) fn refuse(code: &str, field: &str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(field)
-}
-
-impl Fields {
-    /// Reads a JSON object; `None` if there is nothing but white space.
-    ///
-    /// # Errors
-    /// 400 `json_invalid` for what is no JSON object, is nested too deep or has a key twice.
-    pub(crate) fn parse(body: &[u8]) -> Result<Option<Self>, Problem> {
-        let text = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
-        if text.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
-            return Ok(None);
-        }
-        json::check(text, json::MAX_DEPTH).map_err(malformed)?;
-        match serde_json::from_str(text) {
-            Ok(Value::Object(members)) => Ok(Some(Self(members))),
-            _ => Err(malformed("the body must be a JSON object")),
-        }
-    }
-
-    /// Takes a member; `None` if it is absent or `null`. `expected` says in a few words what it must be.
-    ///
-    /// # Errors
-    /// 422 `field_invalid` if it is of another type.
-    pub(crate) fn take<T: DeserializeOwned>(
-        &mut self,
-        name: &'static str,
-        expected: &str,
-    ) -> Result<Option<T>, Problem> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match serde_json::from_value(value) {
-                Ok(value) => Ok(Some(value)),
-                Err(_) => Err(refuse("field_invalid", name, format!("must be {expected}"))),
-            },
-        }
-    }
-
-    /// Takes a string.
-    ///
-    /// # Errors
-    /// 422 `field_invalid` if it is none.
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        self.take(name, "a string")
-    }
-
-    /// Takes a string of at most `max_bytes`.
-    ///
-    /// # Errors
-    /// 422 `field_invalid` if it is none, `field_too_long` if it is longer.
-    pub(crate) fn short_text(&mut self, name: &'static str, max_bytes: usize) -> Result<Option<String>, Problem> {
-        let text = self.text(name)?;
-        if text.as_ref().is_some_and(|text| text.len() > max_bytes) {
-            let detail = format!("may have at most {max_bytes} bytes");
-            return Err(refuse("field_too_long", name, detail));
-        }
-        Ok(text)
-    }
-
-    /// Takes a string that must be there.
-    ///
-    /// # Errors
-    /// 422 `field_missing` or `field_invalid`.
-    pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, Problem> {
-        self.text(name)?
-            .ok_or_else(|| refuse("field_missing", name, "is required"))
-    }
-
-    /// Refuses what nobody took.
-    ///
-    /// # Errors
-    /// 422 `field_unknown` names one of them.
-    pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((name, _)) => {
-                let name: String = name.chars().take(SHOWN_NAME_CHARS).collect();
-                Err(refuse("field_unknown", &name, "is not a field of this request"))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(body: &str) -> (u16, String) {
-        let problem = Fields::parse(body.as_bytes()).unwrap_err();
-        (problem.status, problem.code)
-    }
-
-    #[test]
-    fn what_is_no_object_is_refused_before_anything_is_read() {
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(70), "]".repeat(70));
-        for body in [
-            "[]",
-            "7",
-            "null",
-            "{",
-            "{}}",
-            "{a:1}",
-            "\u{feff}{}",
-            "{\"a\":1,\"a\":2}",
-            "{\"a\":{\"b\":1,\"b\":2}}",
-            &deep,
-        ] {
-            assert_eq!(refusal(body), (400, "json_invalid".to_owned()), "{body}");
-        }
-        assert_eq!(Fields::parse(b"\xff").unwrap_err().status, 400);
-        assert!(Fields::parse(b" \n").unwrap().is_none());
-    }
-
-    #[test]
-    fn a_member_of_another_type_and_an_unknown_one_are_named() {
-        let mut fields = Fields::parse(br#"{"a":7,"b":null,"c":"x","d":1}"#).unwrap().unwrap();
-        assert_eq!(fields.text("a").unwrap_err().field.as_deref(), Some("a"));
-        assert_eq!(fields.text("b").unwrap(), None);
-        assert_eq!(fields.required_text("c").unwrap(), "x");
-        assert_eq!(fields.clone().required_text("e").unwrap_err().code, "field_missing");
-        let unknown = fields.finish().unwrap_err();
-        assert_eq!(
-            (unknown.code.as_str(), unknown.field.as_deref()),
-            ("field_unknown", Some("d"))
-        );
-    }
-
-    #[test]
-    fn an_endless_name_is_not_repeated_whole() {
-        let body = format!("{{\"{}\":1}}", "n".repeat(10_000));
-        let problem = Fields::parse(body.as_bytes()).unwrap().unwrap().finish().unwrap_err();
-        assert_eq!(problem.field.unwrap().len(), SHOWN_NAME_CHARS);
-    }
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redial_domain::endpoint::Endpoint;
 use redial_domain::{EndpointId, TenantId};
 use redial_platform::problem::Problem;
+use redial_platform::seal::Credentials;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
 
@@ -65,24 +67,59 @@ impl Api {
         &self,
         tenant: &TenantId,
         id: &EndpointId,
-        apply: impl Fn(&mut StoredEndpoint) -> Result<(), Problem> + Send,
+        apply: impl Fn(&mut Endpoint) -> Result<(), Problem> + Send,
     ) -> Result<Changed, Problem> {
         for tries in 0..TRIES {
             let config = self.stored(tenant).await?;
             let before = Arc::clone(config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?);
             let mut after = (*before).clone();
-            apply(&mut after)?;
-            if after == *before {
-                return Ok(Changed { before, after });
-            }
-            after.endpoint.updated_at = self.clock.now();
-            let StoredEndpoint { endpoint, credentials } = &mut after;
-            let change = Change::PutEndpoint(endpoint, credentials);
-            if self.try_change(tenant, config.version, change, tries).await?.is_some() {
+            apply(&mut after.endpoint)?;
+            if after == *before || self.put_endpoint(&config, &mut after, tries).await? {
                 return Ok(Changed { before, after });
             }
         }
         Err(outrun())
+    }
+
+    /// Changes the secrets of an endpoint. `apply` may be called several times, each time with what is stored then. Answers
+    /// the secrets as they are now.
+    ///
+    /// # Errors
+    /// 404 if it is not there, 409 if others kept being faster, 500 if secrets cannot be opened, and what `apply` refuses.
+    pub(crate) async fn change_secrets(
+        &self,
+        tenant: &TenantId,
+        id: &EndpointId,
+        apply: impl Fn(&mut Credentials) -> Result<(), Problem> + Send,
+    ) -> Result<Credentials, Problem> {
+        for tries in 0..TRIES {
+            let config = self.stored(tenant).await?;
+            let stored = config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?;
+            let mut after = StoredEndpoint::clone(stored);
+            let mut credentials = self.secrets.open(tenant, id, &after.sealed).await?;
+            apply(&mut credentials)?;
+            after.sealed = self.secrets.seal(tenant, id, &credentials).await?;
+            if self.put_endpoint(&config, &mut after, tries).await? {
+                return Ok(credentials);
+            }
+        }
+        Err(outrun())
+    }
+
+    /// Writes a changed endpoint; false if somebody else was faster.
+    async fn put_endpoint(
+        &self,
+        config: &TenantConfig,
+        after: &mut StoredEndpoint,
+        tries: u32,
+    ) -> Result<bool, Problem> {
+        let StoredEndpoint { endpoint, sealed } = after;
+        endpoint.updated_at = self.clock.now();
+        let change = Change::PutEndpoint(endpoint, sealed);
+        let changed = self
+            .try_change(&config.tenant.id, config.version, change, tries)
+            .await?;
+        Ok(changed.is_some())
     }
 }
 

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
+use redial_platform::seal::DATA_KEY_BYTES;
+use redial_platform::secrets::Secrets;
 use redial_platform::store::lists::{After, Range};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -16,8 +18,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::query::Query;
 
-/// Bytes of the key that signs cursors.
-pub const CURSOR_KEY_BYTES: usize = 32;
+/// What the key that signs cursors is derived for: the same in every execution environment, and stored nowhere.
+const KEY_PURPOSE: &str = "cursors";
 /// Bytes of the signature that a cursor carries: 128 bits cannot be guessed.
 const TAG_BYTES: usize = 16;
 /// Longest cursor: two ids and two moments fit.
@@ -68,22 +70,50 @@ pub(crate) fn question(list: &str, tenant: Option<&TenantId>, query: &Query) -> 
     serde_json::to_string(&(list, tenant, asked)).unwrap_or_default()
 }
 
-/// Writes and reads cursors.
-pub(crate) struct Cursors {
-    key: [u8; CURSOR_KEY_BYTES],
-}
-
-impl fmt::Debug for Cursors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cursors(redacted)")
-    }
-}
+/// Writes and reads cursors. A list of one page needs no key, and none is fetched for it.
+#[derive(Debug)]
+pub(crate) struct Cursors(Secrets);
 
 impl Cursors {
-    pub(crate) const fn new(key: [u8; CURSOR_KEY_BYTES]) -> Self {
-        Self { key }
+    /// Cursors signed by a key of these secrets.
+    pub(crate) const fn new(secrets: Secrets) -> Self {
+        Self(secrets)
     }
 
+    /// The cursor for `place` in the answers to `question`.
+    ///
+    /// # Errors
+    /// 500 if the key cannot be had.
+    pub(crate) async fn write(&self, question: &str, place: &Place) -> Result<String, Problem> {
+        Ok(self.signer().await?.write(question, place))
+    }
+
+    /// The place that a cursor names.
+    ///
+    /// # Errors
+    /// 400 `cursor_invalid` if this API did not write it for this question; 500 if the key cannot be had.
+    pub(crate) async fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
+        self.signer().await?.read(question, text)
+    }
+
+    async fn signer(&self) -> Result<Signer, Problem> {
+        let key = self.0.derive_key(KEY_PURPOSE).await?;
+        Ok(Signer { key })
+    }
+}
+
+/// Cursors under a key that is there.
+struct Signer {
+    key: [u8; DATA_KEY_BYTES],
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(redacted)")
+    }
+}
+
+impl Signer {
     fn tag(&self, question: &str, place: &[u8]) -> Vec<u8> {
         // HMAC takes a key of any length; the error type exists for other algorithms.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else {
@@ -95,17 +125,12 @@ impl Cursors {
         mac.finalize().into_bytes()[..TAG_BYTES].to_vec()
     }
 
-    /// The cursor for `place` in the answers to `question`.
-    pub(crate) fn write(&self, question: &str, place: &Place) -> String {
+    fn write(&self, question: &str, place: &Place) -> String {
         let place = serde_json::to_vec(place).unwrap_or_default();
         URL_SAFE_NO_PAD.encode([self.tag(question, &place), place].concat())
     }
 
-    /// The place that a cursor names.
-    ///
-    /// # Errors
-    /// 400 `cursor_invalid` if this API did not write it for this question.
-    pub(crate) fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
+    fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
         self.place(question, text).ok_or_else(|| {
             let detail = "is not a cursor of this list; repeat the question with the same parameters";
             Problem::new(StatusCode::BAD_REQUEST, "cursor_invalid", detail).at("cursor")
@@ -129,8 +154,10 @@ mod tests {
 
     use super::*;
 
-    fn cursors() -> Cursors {
-        Cursors::new([7; CURSOR_KEY_BYTES])
+    fn cursors() -> Signer {
+        Signer {
+            key: [7; DATA_KEY_BYTES],
+        }
     }
 
     fn place() -> Place {
@@ -175,11 +202,10 @@ mod tests {
                 "{question}"
             );
         }
-        assert!(
-            Cursors::new([8; CURSOR_KEY_BYTES])
-                .read(&asked("acme", "state=dead"), &written)
-                .is_err()
-        );
+        let other = Signer {
+            key: [8; DATA_KEY_BYTES],
+        };
+        assert!(other.read(&asked("acme", "state=dead"), &written).is_err());
     }
 
     #[test]

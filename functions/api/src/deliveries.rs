@@ -9,11 +9,11 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::{DeliveryId, EndpointId};
 use redial_platform::keys;
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::lists::{After, Range};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::InTenant;
@@ -28,8 +28,8 @@ use crate::waiting::{before_end_of, is_after, moment_of, place, unrecorded};
 /// its first attempt is a backlog that has been seen.
 const QUEUED_MS: i64 = 24 * keys::HOUR_MS;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(list)).with(routes!(read))
 }
 
 /// Which deliveries.
@@ -75,7 +75,7 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<DeliveryView>>, Problem> {
     let query = Query::parse(raw.as_deref(), &["state", "endpoint", "since", "until"])?;
-    let wanted = api.wanted("deliveries", Some(scope.id()), &query)?;
+    let wanted = api.wanted("deliveries", Some(scope.id()), &query).await?;
     let expected = "queued, retrying, held, succeeded, dead or canceled";
     let state = query.read("state", expected, DeliveryState::parse)?;
     let endpoint = query.read("endpoint", "an endpoint's id", |text| EndpointId::parse(text).ok())?;
@@ -100,7 +100,7 @@ async fn list(
     let (records, next) = api.deliveries_page(&scope, &asked, &wanted).await?;
     let items = api.with_attempts(scope.id(), records, Responses::Hidden).await?;
     let next = next.map(|after| Place::within(asked.range, after));
-    Ok(Json(api.listing(&wanted, items, next)))
+    Ok(Json(api.listing(&wanted, items, next).await?))
 }
 
 impl Api {

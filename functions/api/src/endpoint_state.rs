@@ -7,30 +7,26 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
-use redial_domain::endpoint::EndpointState;
+use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::{EndpointId, Timestamp};
 use redial_platform::problem::Problem;
-use redial_platform::store::config::{StoredEndpoint, TenantConfig};
+use redial_platform::routes;
+use redial_platform::routes::Routes;
+use redial_platform::store::config::TenantConfig;
 use redial_platform::store::lists::Range;
 use redial_platform::store::replays::ReplaySpec;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::InTenant;
 use crate::change::Changed;
 use crate::endpoints::EndpointView;
 use crate::listing::CLOCK_SKEW_MS;
-use crate::replays::refused;
 
 /// First moment of every list.
 const BEGINNING: Timestamp = Timestamp::from_millis(0);
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(activate))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(activate)).with(routes!(pause)).with(routes!(resume))
 }
 
 impl Api {
@@ -61,7 +57,7 @@ impl Api {
             until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
             state: Some(DeliveryState::Held),
         };
-        let job = self.asker.ask(config, held).await.map_err(refused)?;
+        let job = self.asker.ask(config, held).await?;
         tracing::info!(tenant = %config.tenant.id, %endpoint, replay = %job.id, held = job.total, "api.endpoint_released");
         Ok(())
     }
@@ -92,12 +88,12 @@ impl Api {
         from_inactive: bool,
     ) -> Result<Json<EndpointView>, Problem> {
         let id = scope.endpoint()?;
-        let apply = |stored: &mut StoredEndpoint| {
-            if stored.endpoint.state == EndpointState::Inactive && !from_inactive {
+        let apply = |endpoint: &mut Endpoint| {
+            if endpoint.state == EndpointState::Inactive && !from_inactive {
                 let detail = "the endpoint is inactive and takes no events: activate it first";
                 return Err(Problem::new(StatusCode::CONFLICT, "endpoint_inactive", detail));
             }
-            stored.endpoint.state = to;
+            endpoint.state = to;
             Ok(())
         };
         let changed = self.change_endpoint(scope.id(), &id, apply).await?;

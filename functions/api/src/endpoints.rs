@@ -13,12 +13,12 @@ use redial_domain::retry::RetryPolicy;
 use redial_domain::signature::Secret;
 use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::seal::Credentials;
 use redial_platform::store::config::{Change, StoredEndpoint};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::InTenant;
@@ -26,12 +26,11 @@ use crate::body::Body;
 use crate::change::{TRIES, outrun};
 use crate::endpoint_fields::{EndpointFields, UrlRules, patched, settings, wanted_state};
 use crate::listing::Listing;
+use crate::own_origin::OwnHosts;
 use crate::query::Query;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, patch, delete))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(create, list)).with(routes!(read, patch, delete))
 }
 
 /// An endpoint, without its secrets.
@@ -115,10 +114,10 @@ impl Api {
         }
     }
 
-    fn url_rules(&self) -> UrlRules<'_> {
+    fn url_rules<'a>(&'a self, own_hosts: &'a OwnHosts) -> UrlRules<'a> {
         UrlRules {
             policy: &self.policy,
-            own_hosts: &self.own_hosts,
+            own_hosts: &own_hosts.0,
         }
     }
 
@@ -130,7 +129,7 @@ impl Api {
                 let detail = format!("a tenant may have at most {DEFAULT_MAX_ENDPOINTS} endpoints");
                 return Err(Problem::new(StatusCode::CONFLICT, "endpoints_limit", detail));
             }
-            let change = Change::PutEndpoint(&mut new.endpoint, &new.credentials);
+            let change = Change::PutEndpoint(&mut new.endpoint, &new.sealed);
             if self.try_change(tenant, config.version, change, tries).await?.is_some() {
                 return Ok(());
             }
@@ -162,16 +161,23 @@ impl Api {
 async fn create(
     State(api): State<Arc<Api>>,
     scope: InTenant,
+    own_hosts: OwnHosts,
     Body(mut fields): Body,
 ) -> Result<(StatusCode, Json<MadeEndpoint>), Problem> {
     let given = fields.text("secret")?.map(|text| Secret::parse(&text)).transpose()?;
     let state = wanted_state(&mut fields)?.unwrap_or(EndpointState::Active);
-    let settings = settings(&mut fields, api.url_rules(), None)?;
+    let settings = settings(&mut fields, api.url_rules(&own_hosts), None)?;
     fields.finish()?;
     let now = api.clock.now();
+    let id = EndpointId::mint(api.random.number());
+    let credentials = Credentials {
+        secret: given.unwrap_or_else(|| Secret::from_random(api.random.bytes())),
+        previous: None,
+    };
     let mut new = StoredEndpoint {
+        sealed: api.secrets.seal(scope.id(), &id, &credentials).await?,
         endpoint: Endpoint {
-            id: EndpointId::mint(api.random.number()),
+            id,
             tenant: scope.id().clone(),
             state,
             settings,
@@ -179,15 +185,11 @@ async fn create(
             created_at: now,
             updated_at: now,
         },
-        credentials: Credentials {
-            secret: given.unwrap_or_else(|| Secret::from_random(api.random.bytes())),
-            previous: None,
-        },
     };
     api.add_endpoint(scope.id(), &mut new).await?;
     let made = MadeEndpoint {
         endpoint: api.endpoint_view(&new.endpoint),
-        secret: new.credentials.secret.reveal().to_owned(),
+        secret: credentials.secret.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -216,15 +218,14 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<EndpointView>>, Problem> {
     let query = Query::parse(raw.as_deref(), &[])?;
-    let wanted = api.wanted("endpoints", Some(scope.id()), &query)?;
+    let wanted = api.wanted("endpoints", Some(scope.id()), &query).await?;
     let after = wanted.after_key().unwrap_or_default();
     let stored = scope.config.endpoints.iter();
     let rest = stored.filter(|stored| stored.endpoint.id.as_str() > after);
     let found: Vec<&Arc<StoredEndpoint>> = rest.take(wanted.limit + 1).collect();
     let key = |stored: &&Arc<StoredEndpoint>| stored.endpoint.id.to_string();
-    Ok(Json(api.keyed(&wanted, found, key, |stored| {
-        api.endpoint_view(&stored.endpoint)
-    })))
+    let page = api.keyed(&wanted, found, key, |stored| api.endpoint_view(&stored.endpoint));
+    Ok(Json(page.await?))
 }
 
 /// Read an endpoint
@@ -276,13 +277,13 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Endpo
 async fn patch(
     State(api): State<Arc<Api>>,
     scope: InTenant,
+    own_hosts: OwnHosts,
     Body(mut patch): Body,
 ) -> Result<Json<EndpointView>, Problem> {
     let id = scope.endpoint()?;
     let state = wanted_state(&mut patch)?;
-    let rules = api.url_rules();
-    let apply = |stored: &mut StoredEndpoint| {
-        let endpoint = &mut stored.endpoint;
+    let rules = api.url_rules(&own_hosts);
+    let apply = |endpoint: &mut Endpoint| {
         endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
         endpoint.state = state.unwrap_or(endpoint.state);
         Ok(())

@@ -8,13 +8,13 @@ use axum::extract::{RawQuery, State};
 use redial_domain::{AgentId, DeliveryId, EventId, EventTypeName, ReplayId, TenantId};
 use redial_platform::keys;
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::MAX_RETENTION_DAYS;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::lists::{EventFilter, Range};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::InTenant;
@@ -29,11 +29,8 @@ use crate::waiting::{first_delivery, unrecorded};
 /// its day, which may have been the longest there is. What is past its own is filtered.
 pub(crate) const ALL_MS: i64 = MAX_RETENTION_DAYS as i64 * 24 * keys::HOUR_MS;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(read))
-        .routes(routes!(deliveries))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(list)).with(routes!(read)).with(routes!(deliveries))
 }
 
 impl Api {
@@ -81,7 +78,7 @@ impl Api {
         filter: &EventFilter,
     ) -> Result<Listing<EventItem>, Problem> {
         if range.since >= range.until {
-            return Ok(self.listing(wanted, Vec::new(), None));
+            return self.listing(wanted, Vec::new(), None).await;
         }
         let (tenant, now) = (scope.tenant(), self.clock.now());
         let after = wanted.place.as_ref().map(|place| &place.after);
@@ -90,7 +87,8 @@ impl Api {
             .list_events(&tenant.id, tenant.shards, range, filter, after, wanted.limit, now)
             .await?;
         let items = self.with_contents(&tenant.id, page.items).await?;
-        Ok(self.listing(wanted, items, page.next.map(|after| Place::within(range, after))))
+        let next = page.next.map(|after| Place::within(range, after));
+        self.listing(wanted, items, next).await
     }
 }
 
@@ -124,7 +122,7 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<EventItem>>, Problem> {
     let query = Query::parse(raw.as_deref(), &["since", "until", "type", "agent"])?;
-    let wanted = api.wanted("events", Some(scope.id()), &query)?;
+    let wanted = api.wanted("events", Some(scope.id()), &query).await?;
     let range = api.range(&wanted, &query, ALL_MS)?;
     let filter = EventFilter {
         event_type: query.read("type", "an event type", |text| EventTypeName::parse(text).ok())?,
@@ -184,7 +182,9 @@ async fn deliveries(
 ) -> Result<Json<Listing<DeliveryView>>, Problem> {
     let id = scope.event()?;
     let list = format!("events/{id}/deliveries");
-    let wanted = api.wanted(&list, Some(scope.id()), &Query::parse(raw.as_deref(), &[])?)?;
+    let wanted = api
+        .wanted(&list, Some(scope.id()), &Query::parse(raw.as_deref(), &[])?)
+        .await?;
     let event = api.stored_event(scope.id(), &id).await?;
     Ok(Json(api.event_deliveries(&event, &wanted).await?))
 }
@@ -221,6 +221,6 @@ impl Api {
             let record = records.remove(&id).unwrap_or_else(|| unrecorded(event, id));
             items.push(DeliveryView::new(&record, &complete(&record, failed), &mut responses));
         }
-        Ok(self.listing(wanted, items, next))
+        self.listing(wanted, items, next).await
     }
 }

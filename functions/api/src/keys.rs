@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use redial_domain::Timestamp;
 use redial_platform::auth::{self, Scope};
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::store::config::ApiKey;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::Operator;
@@ -25,10 +25,8 @@ const MAX_NAME_BYTES: usize = 200;
 /// Longest id of a key that is looked up.
 const MAX_KEY_ID_LEN: usize = 64;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(delete))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(create, list)).with(routes!(delete))
 }
 
 /// What a new key is to be.
@@ -158,9 +156,10 @@ async fn list(
     _: Operator,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<KeyView>>, Problem> {
-    let wanted = api.wanted("keys", None, &Query::parse(raw.as_deref(), &[])?)?;
+    let wanted = api.wanted("keys", None, &Query::parse(raw.as_deref(), &[])?).await?;
     let found = api.store.api_keys(wanted.after_key(), wanted.limit + 1).await?;
-    Ok(Json(api.keyed(&wanted, found, |key| key.id.clone(), KeyView::from)))
+    let page = api.keyed(&wanted, found, |key| key.id.clone(), KeyView::from);
+    Ok(Json(page.await?))
 }
 
 /// Revoke a key

@@ -18,6 +18,7 @@ mod keys;
 mod limiter;
 mod listing;
 mod meta;
+mod own_origin;
 mod query;
 mod replays;
 mod secrets;
@@ -35,7 +36,9 @@ use redial_platform::auth::Authenticator;
 use redial_platform::cache::ConfigCache;
 use redial_platform::queue::Queues;
 use redial_platform::respond;
-use redial_platform::{Clock, Random, Store};
+use redial_platform::routes::Routes;
+use redial_platform::secrets::Secrets;
+use redial_platform::{Clock, Metrics, Random, Store};
 use redial_replay::Asker;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -44,11 +47,10 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::cursor::Cursors;
 use crate::limiter::Limiter;
 
-pub use cursor::CURSOR_KEY_BYTES;
-
 /// The API. Cheap to share; made once for an execution environment.
 pub struct Api {
     store: Store,
+    secrets: Secrets,
     cache: ConfigCache,
     asker: Asker,
     authenticator: Authenticator,
@@ -60,12 +62,15 @@ pub struct Api {
     own_hosts: Vec<OwnHost>,
     ingest_url: String,
     default_retry: RetryPolicy,
+    metrics: Metrics,
 }
 
 /// What an [`Api`] is made of.
 pub struct Parts {
     /// The tables.
     pub store: Store,
+    /// Opens and seals the secrets of endpoints, and has the key that signs cursors.
+    pub secrets: Secrets,
     /// The queues: replays are sent there.
     pub queues: Queues,
     /// Who is calling. Share it with ingest where both run in one process: a key revoked here stops there at once.
@@ -76,14 +81,14 @@ pub struct Parts {
     pub random: Random,
     /// Which targets endpoints may have.
     pub policy: AddressPolicy,
-    /// The names under which this service is reached itself: no targets.
+    /// The names under which this service is reached itself: no targets. Its own URL it learns from each request.
     pub own_hosts: Vec<OwnHost>,
     /// Absolute URL of `POST /v1/events`, which `GET /v1` names.
     pub ingest_url: String,
     /// The policy of endpoints that have none of their own.
     pub default_retry: RetryPolicy,
-    /// Signs cursors; the same in every execution environment (`Store::derive_key`).
-    pub cursor_key: [u8; CURSOR_KEY_BYTES],
+    /// Where its numbers go.
+    pub metrics: Metrics,
 }
 
 impl Api {
@@ -99,17 +104,19 @@ impl Api {
         };
         Self {
             store: parts.store,
+            cursors: Cursors::new(parts.secrets.clone()),
+            secrets: parts.secrets,
             cache,
             asker,
             authenticator: parts.authenticator,
             limiter: Limiter::default(),
-            cursors: Cursors::new(parts.cursor_key),
             clock: parts.clock,
             random: parts.random,
             policy: parts.policy,
             own_hosts: parts.own_hosts,
             ingest_url: parts.ingest_url,
             default_retry: parts.default_retry,
+            metrics: parts.metrics,
         }
     }
 }
@@ -124,11 +131,12 @@ impl fmt::Debug for Api {
 
 /// The HTTP routes of the API, with their own answers for unknown routes, wrong methods and panics.
 pub fn router(api: Arc<Api>) -> axum::Router {
-    let (routes, _) = documented().split_for_parts();
-    routes
+    let counted = (api.metrics.clone(), api.clock.clone());
+    resources(axum::Router::new())
         .method_not_allowed_fallback(respond::method_not_allowed)
         .fallback(respond::no_route)
         .layer(axum::middleware::from_fn(respond::guarded))
+        .layer(axum::middleware::from_fn_with_state(counted, respond::counted))
         .with_state(api)
 }
 
@@ -136,7 +144,9 @@ pub fn router(api: Arc<Api>) -> axum::Router {
 /// are `docs/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().split_for_parts().1
+    resources(OpenApiRouter::with_openapi(Description::openapi()))
+        .split_for_parts()
+        .1
 }
 
 #[derive(OpenApi)]
@@ -166,17 +176,11 @@ impl Modify for Bearer {
     }
 }
 
-fn documented() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .merge(meta::routes())
-        .merge(keys::routes())
-        .merge(tenants::routes())
-        .merge(endpoints::routes())
-        .merge(secrets::routes())
-        .merge(endpoint_state::routes())
-        .merge(events::routes())
-        .merge(deliveries::routes())
-        .merge(replays::routes())
+/// Every resource, in the order of the description.
+fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
+    let to = tenants::routes(keys::routes(meta::routes(to)));
+    let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));
+    replays::routes(deliveries::routes(events::routes(to)))
 }
 
 #[cfg(test)]

@@ -44,32 +44,46 @@ impl Api {
     /// The page that `query` asks for in the list called `list`.
     ///
     /// # Errors
-    /// 400 `parameter_invalid` or `cursor_invalid`.
-    pub(crate) fn wanted(&self, list: &str, tenant: Option<&TenantId>, query: &Query) -> Result<Wanted, Problem> {
+    /// 400 `parameter_invalid` or `cursor_invalid`; 500 if the key of cursors cannot be had.
+    pub(crate) async fn wanted(&self, list: &str, tenant: Option<&TenantId>, query: &Query) -> Result<Wanted, Problem> {
         let limit = query.limit()?;
         let question = question(list, tenant, query);
         let place = match query.text("cursor") {
             None => None,
-            Some(cursor) => Some(self.cursors.read(&question, cursor)?),
+            Some(cursor) => Some(self.cursors.read(&question, cursor).await?),
         };
         Ok(Wanted { limit, place, question })
     }
 
     /// The answer: a page and the cursor of the next.
-    pub(crate) fn listing<T>(&self, wanted: &Wanted, items: Vec<T>, next: Option<Place>) -> Listing<T> {
-        let next = next.map(|place| self.cursors.write(&wanted.question, &place));
-        Listing { items, next }
+    ///
+    /// # Errors
+    /// 500 if there is a next page and the key of cursors cannot be had.
+    pub(crate) async fn listing<T>(
+        &self,
+        wanted: &Wanted,
+        items: Vec<T>,
+        next: Option<Place>,
+    ) -> Result<Listing<T>, Problem> {
+        let next = match next {
+            None => None,
+            Some(place) => Some(self.cursors.write(&wanted.question, &place).await?),
+        };
+        Ok(Listing { items, next })
     }
 
     /// The answer to a list that is read by key: `found` has up to one item more than the page, to tell whether there is
     /// a next one.
+    ///
+    /// # Errors
+    /// As [`Api::listing`].
     pub(crate) fn keyed<T, V>(
         &self,
         wanted: &Wanted,
         mut found: Vec<T>,
         key: impl Fn(&T) -> String,
         view: impl Fn(T) -> V,
-    ) -> Listing<V> {
+    ) -> impl Future<Output = Result<Listing<V>, Problem>> {
         let more = found.len() > wanted.limit;
         found.truncate(wanted.limit);
         let next = found.last().filter(|_| more).map(|last| Place::after_key(key(last)));

@@ -6,29 +6,25 @@ use lambda_http::Error;
 use redial_api::{Api, Parts, router};
 use redial_domain::address::AddressPolicy;
 use redial_domain::retry::RetryPolicy;
-use redial_domain::url::OwnHost;
 use redial_platform::auth::Authenticator;
-use redial_platform::aws;
+use redial_platform::{Metrics, aws};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment().await?;
-    let origins = [&env.settings.api_origin, &env.settings.ingest_url]
-        .into_iter()
-        .filter(|origin| !origin.is_empty());
-    let own_hosts = origins.map(|origin| OwnHost::parse(origin)).collect::<Result<_, _>>()?;
+    let env = aws::environment()?;
     let api = Api::new(Parts {
         authenticator: Authenticator::new(env.store.clone(), env.clock.clone()),
-        cursor_key: env.store.derive_key("cursors"),
+        secrets: env.secrets()?,
+        own_hosts: env.settings.own_hosts()?,
         store: env.store,
         queues: env.queues,
         clock: env.clock,
         random: env.random,
         policy: AddressPolicy::strict(),
-        own_hosts,
         ingest_url: env.settings.ingest_url,
         default_retry: RetryPolicy::default(),
+        metrics: Metrics::embedded(env.settings.stack),
     });
     lambda_http::run(router(Arc::new(api))).await
 }

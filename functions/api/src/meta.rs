@@ -8,10 +8,10 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use redial_domain::catalogue::{self, EventType};
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::Known;
@@ -21,11 +21,10 @@ use crate::query::Query;
 /// The description that the repository holds; a test keeps it equal to the code.
 pub(crate) const OPENAPI_JSON: &str = include_str!("../../../docs/openapi.json");
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
-        .routes(routes!(about))
-        .routes(routes!(description))
-        .routes(routes!(event_types))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(about))
+        .with(routes!(description))
+        .with(routes!(event_types))
 }
 
 /// What Redial is and where events are posted.
@@ -123,11 +122,14 @@ async fn event_types(
     _: Known,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<EventTypeView>>, Problem> {
-    let wanted = api.wanted("event-types", None, &Query::parse(raw.as_deref(), &[])?)?;
+    let wanted = api
+        .wanted("event-types", None, &Query::parse(raw.as_deref(), &[])?)
+        .await?;
     // A name that is gone since a page was given begins anew: a new version of the catalogue.
     let after = wanted.after_key();
     let begin = after.and_then(|after| catalogue::all().iter().position(|known| known.name == after));
     let rest = catalogue::all().iter().skip(begin.map_or(0, |last| last + 1));
     let found: Vec<&'static EventType> = rest.take(wanted.limit + 1).collect();
-    Ok(Json(api.keyed(&wanted, found, |known| known.name.clone(), view)))
+    let page = api.keyed(&wanted, found, |known| known.name.clone(), view);
+    Ok(Json(page.await?))
 }

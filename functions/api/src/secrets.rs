@@ -9,19 +9,18 @@ use redial_domain::Timestamp;
 use redial_domain::endpoint::{DEFAULT_OVERLAP_S, MAX_OVERLAP_S};
 use redial_domain::signature::Secret;
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::seal::Credentials;
-use redial_platform::store::config::StoredEndpoint;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::InTenant;
 use crate::body::{OptionalBody, refuse};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(read)).routes(routes!(rotate))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(read)).with(routes!(rotate))
 }
 
 /// The secrets of an endpoint.
@@ -81,9 +80,11 @@ fn view(credentials: &Credentials, now: Timestamp) -> SecretsView {
     )
 )]
 async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<SecretsView>, Problem> {
-    let stored = scope.config.endpoint(&scope.endpoint()?);
+    let id = scope.endpoint()?;
+    let stored = scope.config.endpoint(&id);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
-    Ok(Json(view(&stored.credentials, api.clock.now())))
+    let credentials = api.secrets.open(scope.id(), &id, &stored.sealed).await?;
+    Ok(Json(view(&credentials, api.clock.now())))
 }
 
 /// Rotate an endpoint's secret
@@ -125,14 +126,14 @@ async fn rotate(
     let now = api.clock.now();
     let until = now.plus_millis(i64::from(overlap_s) * 1000);
     let new = given.unwrap_or_else(|| Secret::from_random(api.random.bytes()));
-    let apply = |stored: &mut StoredEndpoint| {
-        if stored.credentials.secret == new {
+    let apply = |credentials: &mut Credentials| {
+        if credentials.secret == new {
             return Err(refuse("secret_invalid", "secret", "is the one that signs already"));
         }
-        let old = std::mem::replace(&mut stored.credentials.secret, new.clone());
-        stored.credentials.previous = (overlap_s > 0).then_some((old, until));
+        let old = std::mem::replace(&mut credentials.secret, new.clone());
+        credentials.previous = (overlap_s > 0).then_some((old, until));
         Ok(())
     };
-    let changed = api.change_endpoint(scope.id(), &id, apply).await?;
-    Ok(Json(view(&changed.after.credentials, now)))
+    let credentials = api.change_secrets(scope.id(), &id, apply).await?;
+    Ok(Json(view(&credentials, now)))
 }

@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use redial_domain::id::MAX_SHARDS;
 use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use redial_platform::store::config::{Change, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, Tenant};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::{InTenant, NamedTenant, Operator};
@@ -24,8 +24,8 @@ use crate::query::Query;
 /// Longest name of a tenant, in bytes.
 const MAX_NAME_BYTES: usize = 200;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(put, read))
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(list)).with(routes!(put, read))
 }
 
 /// A tenant.
@@ -197,11 +197,12 @@ async fn list(
     _: Operator,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<TenantView>>, Problem> {
-    let wanted = api.wanted("tenants", None, &Query::parse(raw.as_deref(), &[])?)?;
+    let wanted = api.wanted("tenants", None, &Query::parse(raw.as_deref(), &[])?).await?;
     let after = wanted.after_key().and_then(|key| TenantId::parse(key).ok());
     let found = api.store.tenants(after.as_ref(), wanted.limit + 1).await?;
     let key = |tenant: &Tenant| tenant.id.to_string();
-    Ok(Json(api.keyed(&wanted, found, key, |tenant| TenantView::from(&tenant))))
+    let page = api.keyed(&wanted, found, key, |tenant| TenantView::from(&tenant));
+    Ok(Json(page.await?))
 }
 
 #[cfg(test)]

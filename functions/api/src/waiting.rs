@@ -37,6 +37,7 @@ pub(crate) fn unrecorded(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord 
         next_at: None,
         due_at: None,
         expires_at: event.expires_at,
+        traceparent: None,
     }
 }
 

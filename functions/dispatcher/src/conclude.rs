@@ -7,6 +7,7 @@ use redial_domain::outcome::Outcome;
 use redial_domain::{EndpointId, TenantId};
 use redial_egress::Exchange;
 use redial_platform::batch::Verdict;
+use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::Change;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord, Recorded};
@@ -20,7 +21,7 @@ const DISABLE_TRIES: u32 = 5;
 const SUCCESS_TRIES: u32 = 3;
 
 impl Dispatcher {
-    pub(crate) async fn conclude(&self, job: Job, exchange: Exchange) -> Result<Verdict, Fault> {
+    pub(crate) async fn conclude(&self, job: Job, exchange: Exchange, recorder: &Recorder) -> Result<Verdict, Fault> {
         let now = self.clock.now();
         let policy = job.endpoint().settings.retry.as_ref().unwrap_or(&self.default_retry);
         let n = job.record.attempts + 1;
@@ -39,26 +40,36 @@ impl Dispatcher {
             response,
         };
         let record = after(&job.record, attempt, &decision);
+        if n == 1 && record.id.replay.is_none() && !job.released {
+            let latency_ms = now.millis_since(record.accepted_at);
+            recorder.measure(Metric::FirstAttemptLatency, u64::try_from(latency_ms).unwrap_or(0));
+        }
+        if decision != Decision::Succeeded {
+            recorder.count(Metric::Failed, 1);
+        }
         match decision {
             Decision::Succeeded => {
                 self.record_success(&record).await?;
+                recorder.count(Metric::Delivered, 1);
                 Ok(Verdict::Done)
             }
             Decision::RetryAt { at, .. } => {
-                log_failure(&record, Some(at));
+                log_failure(&record, Some(at), &job);
                 match self.store.record_failure(&record).await? {
                     Recorded::Written => Ok(Verdict::AgainAt(at)),
                     Recorded::Superseded => self.superseded(&record).await,
                 }
             }
             Decision::Dead(reason) => {
-                log_failure(&record, None);
+                log_failure(&record, None, &job);
                 // First, because nobody comes back to a delivery that is dead.
                 if reason == DeadReason::Gone {
                     self.disable(&record.tenant, &record.id.endpoint, job.endpoint().version)
                         .await?;
                 }
-                self.store.record_failure(&record).await?;
+                if self.store.record_failure(&record).await? == Recorded::Written {
+                    recorder.count(Metric::Dead, 1);
+                }
                 Ok(Verdict::Done)
             }
         }
@@ -103,7 +114,7 @@ impl Dispatcher {
             let mut endpoint = stored.endpoint.clone();
             endpoint.state = EndpointState::Disabled;
             endpoint.updated_at = self.clock.now();
-            let change = Change::PutEndpoint(&mut endpoint, &stored.credentials);
+            let change = Change::PutEndpoint(&mut endpoint, &stored.sealed);
             match self.store.change(tenant, config.version, change).await {
                 Err(StoreError::Conflict(_)) => {}
                 other => {
@@ -134,7 +145,7 @@ fn after(before: &DeliveryRecord, attempt: AttemptRecord, decision: &Decision) -
     }
 }
 
-fn log_failure(record: &DeliveryRecord, next_at: Option<redial_domain::Timestamp>) {
+fn log_failure(record: &DeliveryRecord, next_at: Option<redial_domain::Timestamp>, job: &Job) {
     let Some(last) = &record.last else { return };
     tracing::info!(
         delivery = %record.id,
@@ -145,6 +156,7 @@ fn log_failure(record: &DeliveryRecord, next_at: Option<redial_domain::Timestamp
         duration_ms = last.duration_ms,
         state = record.state.as_str(),
         next_at = next_at.map(tracing::field::display),
+        traceparent = job.message.traceparent,
         "dispatcher.attempt_failed"
     );
 }

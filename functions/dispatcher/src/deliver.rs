@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redial_domain::Timestamp;
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::event::Content;
 use redial_domain::outcome::{FailureCode, Outcome};
 use redial_domain::signature;
+use redial_domain::{Timestamp, Traceparent};
 use redial_egress::{Exchange, OurFault, Post};
 use redial_platform::batch::{Record, Verdict};
-use redial_platform::message::DeliveryMessage;
+use redial_platform::format::NEWER_WAIT_MS;
+use redial_platform::message::{DeliveryMessage, Unread};
+use redial_platform::metrics::Metric;
+use redial_platform::seal::Credentials;
+use redial_platform::secrets::SecretsError;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{StoredEndpoint, TenantConfig};
-use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
-use crate::Dispatcher;
 use crate::contents::Contents;
+use crate::{Batch, Dispatcher};
 
 /// A message that comes more than this before its time is sent back to wait, in milliseconds.
 const EARLY_MS: i64 = 1_000;
@@ -38,6 +42,9 @@ pub(crate) enum Fault {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The endpoint's secrets.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// The way out.
     #[error(transparent)]
     Egress(#[from] OurFault),
@@ -54,6 +61,8 @@ pub(crate) struct Job {
     pub(crate) content: Arc<Content>,
     /// True if other messages may be about the same delivery: the attempt is claimed before the POST.
     shared: bool,
+    /// True if it was set aside until its endpoint could take it: that wait was the endpoint's, not ours.
+    pub(crate) released: bool,
 }
 
 impl Job {
@@ -71,29 +80,41 @@ enum Look {
 }
 
 impl Dispatcher {
-    pub(crate) async fn deliver(&self, record: Record, contents: &Contents) -> Verdict {
-        let message: DeliveryMessage = match serde_json::from_str(&record.body) {
+    pub(crate) async fn deliver(&self, record: Record, batch: &Batch) -> Verdict {
+        let message = match DeliveryMessage::read(&record.body) {
             Ok(message) => message,
-            Err(error) => {
-                tracing::error!(%error, message_id = record.message_id, "dispatcher.message_unreadable");
+            Err(Unread::Newer(newer)) => {
+                tracing::warn!(%newer, message_id = record.message_id, "dispatcher.message_newer");
+                return Verdict::AgainAt(self.clock.now().plus_millis(NEWER_WAIT_MS));
+            }
+            Err(Unread::Unreadable(error)) => {
+                // Where, not what: the error's text quotes the message.
+                let (kind, column) = (error.classify(), error.column());
+                tracing::error!(
+                    ?kind,
+                    column,
+                    message_id = record.message_id,
+                    "dispatcher.message_unreadable"
+                );
                 return Verdict::AgainAt(self.clock.now().plus_millis(UNREADABLE_WAIT_MS));
             }
         };
-        let delivery = message.delivery();
+        let (tenant, delivery, traceparent) = (message.tenant.clone(), message.delivery(), message.traceparent.clone());
         let worked = async {
-            match self.look(&record, message, contents).await? {
+            match self.look(&record, message, batch).await? {
                 Look::Settled(verdict) => Ok(verdict),
-                Look::Attempt(job) => self.attempt(*job, contents).await,
+                Look::Attempt(job) => self.attempt(*job, batch).await,
             }
         };
         worked.await.unwrap_or_else(|fault: Fault| {
-            tracing::error!(%fault, %delivery, "dispatcher.our_fault");
+            tracing::error!(%fault, %tenant, %delivery, traceparent, "dispatcher.our_fault");
+            batch.recorder.count(Metric::FunctionFaults, 1);
             Verdict::AgainAt(self.clock.now().plus_millis(OUR_FAULT_WAIT_MS))
         })
     }
 
     /// Reads what must be read: nothing but the cached endpoint for a message that comes for the first time.
-    async fn look(&self, received: &Record, message: DeliveryMessage, contents: &Contents) -> Result<Look, Fault> {
+    async fn look(&self, received: &Record, message: DeliveryMessage, batch: &Batch) -> Result<Look, Fault> {
         let now = self.clock.now();
         let late = now.millis_since(message.accepted_at()) > LATE_MS;
         let may_be_known = message.check || late || received.receive_count > 1 || !self.is_first_queue(received);
@@ -112,25 +133,27 @@ impl Dispatcher {
         if let Some(verdict) = known.as_ref().and_then(|known| settled(known, now)) {
             return Ok(Look::Settled(verdict));
         }
-        let Some(content) = contents.of(&message, &self.store, now).await? else {
-            return self.event_missing(known).await.map(Look::Settled);
+        let Some(content) = batch.contents.of(&message, &self.store, now).await? else {
+            return self.event_missing(known, &message, batch).await.map(Look::Settled);
         };
         let mut config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
         if is_held_by(config.as_deref(), &message) {
             // A copy that is seconds old must not hold what was resumed meanwhile: nothing would release it again.
             config = self.cache.current(&message.tenant).await?;
         }
-        let record = known.unwrap_or_else(|| {
+        let released = known.as_ref().is_some_and(was_released);
+        let mut record = known.unwrap_or_else(|| {
             let expires_at = expires_at(config.as_deref(), &message);
             DeliveryRecord::new(&message, content.event_type.clone(), DeliveryState::Queued, expires_at)
         });
+        record.traceparent = record.traceparent.or_else(|| message.traceparent.clone());
         let stored = config
             .as_ref()
             .and_then(|config| config.endpoint(&message.endpoint))
             .cloned();
         let Some(stored) = stored else {
             return self
-                .set_aside(record, DeliveryState::Canceled, "endpoint_deleted")
+                .set_aside(record, DeliveryState::Canceled, "endpoint_deleted", batch)
                 .await
                 .map(Look::Settled);
         };
@@ -142,7 +165,7 @@ impl Dispatcher {
         };
         if let Some(reason) = on_hold {
             return self
-                .set_aside(record, DeliveryState::Held, reason)
+                .set_aside(record, DeliveryState::Held, reason, batch)
                 .await
                 .map(Look::Settled);
         }
@@ -152,6 +175,7 @@ impl Dispatcher {
             stored,
             content,
             shared: may_be_known,
+            released,
         })))
     }
 
@@ -160,17 +184,25 @@ impl Dispatcher {
         self.queues.is_delivery(&received.queue_arn)
     }
 
-    async fn event_missing(&self, known: Option<DeliveryRecord>) -> Result<Verdict, Fault> {
+    async fn event_missing(
+        &self,
+        known: Option<DeliveryRecord>,
+        message: &DeliveryMessage,
+        batch: &Batch,
+    ) -> Result<Verdict, Fault> {
+        let (tenant, traceparent) = (&message.tenant, message.traceparent.as_deref());
+        tracing::warn!(%tenant, delivery = %message.delivery(), traceparent, "dispatcher.event_missing");
         let Some(mut record) = known else {
             // Neither event nor record: the retention has passed over both.
-            tracing::warn!("dispatcher.event_missing");
             return Ok(Verdict::Done);
         };
         record.next_at = None;
         record.due_at = None;
         record.reason = Some(DeadReason::EventMissing.as_str().to_owned());
         record.state = DeliveryState::Dead;
-        self.store.record_state(&record).await?;
+        if self.store.record_state(&record).await? == Recorded::Written {
+            batch.recorder.count(Metric::Dead, 1);
+        }
         Ok(Verdict::Done)
     }
 
@@ -180,17 +212,25 @@ impl Dispatcher {
         mut record: DeliveryRecord,
         state: DeliveryState,
         reason: &str,
+        batch: &Batch,
     ) -> Result<Verdict, Fault> {
         record.state = state;
         record.reason = Some(reason.to_owned());
         record.next_at = None;
         record.due_at = None;
-        self.store.record_state(&record).await?;
-        tracing::info!(delivery = %record.id, state = state.as_str(), reason, "dispatcher.set_aside");
+        let recorded = self.store.record_state(&record).await?;
+        if recorded == Recorded::Written && state == DeliveryState::Held {
+            batch.recorder.count(Metric::Held, 1);
+        }
+        let (tenant, traceparent) = (&record.tenant, record.traceparent.as_deref());
+        tracing::info!(%tenant, delivery = %record.id, state = state.as_str(), reason, traceparent, "dispatcher.set_aside");
         Ok(Verdict::Done)
     }
 
-    async fn attempt(&self, job: Job, contents: &Contents) -> Result<Verdict, Fault> {
+    async fn attempt(&self, job: Job, batch: &Batch) -> Result<Verdict, Fault> {
+        // Before the claim: what cannot be signed now is not claimed either.
+        let (tenant, stored) = (&job.message.tenant, &job.stored);
+        let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
         if job.shared {
             let now = self.clock.now();
             let until = now.plus_millis(i64::from(job.endpoint().settings.timeout_ms) + CLAIM_MARGIN_MS);
@@ -198,12 +238,12 @@ impl Dispatcher {
                 return Ok(Verdict::AgainAt(until));
             }
         }
-        let exchange = self.post(&job, contents).await?;
-        self.conclude(job, exchange).await
+        let exchange = self.post(&job, &credentials, &batch.contents).await?;
+        self.conclude(job, exchange, &batch.recorder).await
     }
 
     /// One signed POST. The body is the same bytes at every attempt; timestamp and signature are of now.
-    async fn post(&self, job: &Job, contents: &Contents) -> Result<Exchange, Fault> {
+    async fn post(&self, job: &Job, credentials: &Credentials, contents: &Contents) -> Result<Exchange, Fault> {
         let Job {
             message,
             stored,
@@ -223,7 +263,7 @@ impl Dispatcher {
         let body = contents.body(message, content, profile, &self.api_origin).await?;
         let now = self.clock.now();
         let id = message.event.as_str();
-        let secrets = stored.credentials.signing(now);
+        let secrets = credentials.signing(now);
         let mut headers: Vec<(String, String)> = [
             ("content-type", "application/json".to_owned()),
             ("user-agent", profile.user_agent().to_owned()),
@@ -236,8 +276,8 @@ impl Dispatcher {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        if let Some(traceparent) = &message.traceparent {
-            headers.push(("traceparent".to_owned(), traceparent.clone()));
+        if let Some(traceparent) = message.traceparent.as_deref().and_then(Traceparent::parse) {
+            headers.push(("traceparent".to_owned(), traceparent.as_str().to_owned()));
         }
         let timeout = Duration::from_millis(settings.timeout_ms.into());
         Ok(self
@@ -263,6 +303,12 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
         }
         _ => None,
     }
+}
+
+/// True for a record that a release has sent from the table, no attempt made yet: it was held for its endpoint. One that
+/// burnt receives had set aside says so in its reason.
+const fn was_released(known: &DeliveryRecord) -> bool {
+    known.attempts == 0 && known.due_at.is_some() && known.reason.is_none()
 }
 
 fn is_held_by(config: Option<&TenantConfig>, message: &DeliveryMessage) -> bool {

@@ -15,7 +15,9 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::retry::RetryPolicy;
 use redial_egress::Egress;
 use redial_platform::cache::ConfigCache;
+use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::queue::Queues;
+use redial_platform::secrets::Secrets;
 use redial_platform::{Clock, Random, Store, batch};
 
 use crate::contents::Contents;
@@ -24,6 +26,7 @@ use crate::contents::Contents;
 #[derive(Clone)]
 pub struct Dispatcher {
     store: Store,
+    secrets: Secrets,
     queues: Queues,
     cache: ConfigCache,
     egress: Arc<Egress>,
@@ -31,12 +34,21 @@ pub struct Dispatcher {
     random: Random,
     api_origin: String,
     default_retry: RetryPolicy,
+    metrics: Metrics,
+}
+
+/// What the records of one batch share.
+struct Batch {
+    contents: Contents,
+    recorder: Recorder,
 }
 
 /// What a [`Dispatcher`] is made of.
 pub struct Parts {
     /// The tables.
     pub store: Store,
+    /// Opens the secrets that sign.
+    pub secrets: Secrets,
     /// The queues.
     pub queues: Queues,
     /// The way out to customers.
@@ -49,6 +61,8 @@ pub struct Parts {
     pub api_origin: String,
     /// The policy of endpoints that have none of their own.
     pub default_retry: RetryPolicy,
+    /// Where its numbers go.
+    pub metrics: Metrics,
 }
 
 impl Dispatcher {
@@ -58,6 +72,7 @@ impl Dispatcher {
         let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
         Self {
             store: parts.store,
+            secrets: parts.secrets,
             queues: parts.queues,
             cache,
             egress: parts.egress,
@@ -65,18 +80,32 @@ impl Dispatcher {
             random: parts.random,
             api_origin: parts.api_origin,
             default_retry: parts.default_retry,
+            metrics: parts.metrics,
         }
     }
 
     /// Delivers a batch and answers which messages are to come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        let received = event.records.len();
-        let contents = Contents::default();
-        let response = batch::each(event, &self.queues, &self.clock, |record| {
-            self.deliver(record, &contents)
+        let (began, received) = (self.clock.now(), event.records.len());
+        let batch = Batch {
+            contents: Contents::default(),
+            recorder: self.metrics.begin(began),
+        };
+        let response = batch::each(event, &self.queues, &self.clock, &batch.recorder, |record| {
+            self.deliver(record, &batch)
         })
         .await;
-        tracing::info!(received, again = response.batch_item_failures.len(), "dispatcher.batch");
+        tracing::info!(
+            received,
+            again = response.batch_item_failures.len(),
+            delivered = batch.recorder.sum(Metric::Delivered),
+            failed = batch.recorder.sum(Metric::Failed),
+            dead = batch.recorder.sum(Metric::Dead),
+            held = batch.recorder.sum(Metric::Held),
+            faults = batch.recorder.sum(Metric::FunctionFaults),
+            duration_ms = self.clock.now().millis_since(began),
+            "dispatcher.batch"
+        );
         response
     }
 }

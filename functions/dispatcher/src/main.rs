@@ -7,21 +7,19 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use redial_dispatcher::{Dispatcher, Parts};
 use redial_domain::address::AddressPolicy;
 use redial_domain::retry::RetryPolicy;
-use redial_domain::url::OwnHost;
 use redial_egress::{Egress, EgressSettings};
-use redial_platform::aws;
+use redial_platform::{Metrics, aws, settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment().await?;
-    let origins = [&env.settings.api_origin, &env.settings.ingest_url]
-        .into_iter()
-        .filter(|origin| !origin.is_empty());
-    let own_hosts = origins.map(|origin| OwnHost::parse(origin)).collect::<Result<_, _>>()?;
+    let env = aws::environment()?;
+    let own_hosts = env.settings.own_hosts()?;
     let wall = env.clock.clone();
-    let egress = EgressSettings::new(AddressPolicy::strict(), own_hosts, Arc::new(move || wall.now()));
+    let mut egress = EgressSettings::new(AddressPolicy::strict(), own_hosts, Arc::new(move || wall.now()));
+    egress.extra_roots = redial_egress::authorities(&settings::extra_authorities())?;
     let dispatcher = Dispatcher::new(Parts {
+        secrets: env.secrets()?,
         store: env.store,
         queues: env.queues,
         egress: Arc::new(Egress::new(egress)?),
@@ -29,6 +27,7 @@ async fn main() -> Result<(), Error> {
         random: env.random,
         api_origin: env.settings.api_origin,
         default_retry: RetryPolicy::default(),
+        metrics: Metrics::embedded(env.settings.stack),
     });
     run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         Ok::<_, Error>(dispatcher.handle(event.payload).await)

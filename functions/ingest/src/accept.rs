@@ -10,15 +10,17 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::event::{Posted, PostedEvent};
 use redial_domain::{EventId, TenantId, Timestamp, catalogue};
 use redial_platform::message::DeliveryMessage;
+use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::problem::Problem;
 use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
-use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::events::{PutEvent, StoredEvent};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random, blob, cache::ConfigCache, keys};
-use serde::Serialize;
-use utoipa::ToSchema;
+
+use crate::answer::{Accepted, Answer, accepted, id_of, refused};
+use crate::noted::Noted;
 
 /// Events of one request that are written at once.
 const CONCURRENT_PUTS: usize = 32;
@@ -35,36 +37,21 @@ pub struct Ingest {
     random: Random,
     /// Tenants noted as active in the hour of `.0`.
     active: Mutex<(Timestamp, HashSet<TenantId>)>,
+    metrics: Metrics,
 }
 
-/// The answer to one event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum Answer {
-    /// It is stored and will be delivered.
-    Accepted {
-        /// Its id: the platform's own, or one that Redial minted.
-        #[schema(example = "evt_01JD3ZK8Q000ABCDEFGHJKMNPQ")]
-        id: String,
-        /// How many endpoints it matched.
-        deliveries: usize,
-    },
-    /// It is not stored.
-    Refused {
-        /// The platform's own id, if it gave a readable one.
-        id: Option<String>,
-        /// Why.
-        error: Problem,
-    },
-}
-
-/// The answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accepted {
-    /// To a single event.
-    Single(Answer),
-    /// To a batch, in order.
-    Batch(Vec<Answer>),
+/// What an [`Ingest`] is made of.
+pub struct Parts {
+    /// The tables.
+    pub store: Store,
+    /// The queues.
+    pub queues: Queues,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids.
+    pub random: Random,
+    /// Where its numbers go.
+    pub metrics: Metrics,
 }
 
 /// An event on its way into the store, with the configuration it was matched by.
@@ -76,16 +63,22 @@ struct Incoming {
 impl Ingest {
     /// Accepts with these clients.
     #[must_use]
-    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random) -> Self {
-        let cache = ConfigCache::new(store.clone(), clock.clone(), random.clone());
+    pub fn new(parts: Parts) -> Self {
+        let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
         Self {
-            store,
-            queues,
+            store: parts.store,
+            queues: parts.queues,
             cache,
-            clock,
-            random,
+            clock: parts.clock,
+            random: parts.random,
             active: Mutex::default(),
+            metrics: parts.metrics,
         }
+    }
+
+    /// Begins to count for a request.
+    pub(crate) fn begin(&self) -> Recorder {
+        self.metrics.begin(self.clock.now())
     }
 
     /// Accepts a request body: an event, an array of events or `{"events": [..]}`.
@@ -93,17 +86,17 @@ impl Ingest {
     /// # Errors
     /// A [`Problem`] for a body that is no batch of events at all, or if nothing could be stored. What is wrong with one
     /// event is in its [`Answer`].
-    pub async fn accept(&self, body: &[u8], traceparent: Option<&str>) -> Result<Accepted, Problem> {
+    pub(crate) async fn accept(&self, body: &[u8], noted: Noted<'_>) -> Result<Accepted, Problem> {
         match Posted::parse(body)? {
             Posted::Single(text) => {
-                let mut answers = self.accept_all(&[text], traceparent).await?;
+                let mut answers = self.accept_all(&[text], noted).await?;
                 Ok(Accepted::Single(answers.pop().ok_or_else(Problem::internal)?))
             }
-            Posted::Batch(texts) => Ok(Accepted::Batch(self.accept_all(&texts, traceparent).await?)),
+            Posted::Batch(texts) => Ok(Accepted::Batch(self.accept_all(&texts, noted).await?)),
         }
     }
 
-    async fn accept_all(&self, texts: &[&str], traceparent: Option<&str>) -> Result<Vec<Answer>, Problem> {
+    async fn accept_all(&self, texts: &[&str], noted: Noted<'_>) -> Result<Vec<Answer>, Problem> {
         let posted: Vec<Result<PostedEvent, Problem>> = texts
             .iter()
             .map(|text| PostedEvent::parse(text).map_err(Problem::from))
@@ -123,10 +116,14 @@ impl Ingest {
         self.note_active(incoming.iter().flatten().map(|i| i.event.tenant.clone()).collect(), now)
             .await?;
         self.store.put_time_rows(&own_ids(&incoming)).await?;
-        let (answers, messages) = self.put_all(incoming, traceparent).await;
-        if let Err(error) = self.queues.send_deliveries(&messages).await {
+        let (answers, messages) = self.put_all(incoming, noted).await;
+        match self.queues.send_deliveries(&messages).await {
+            Ok(()) => noted.recorder.count(Metric::Matched, messages.len() as u64),
             // The events are stored: the promise holds, the sweeper will send what is missing.
-            tracing::error!(%error, messages = messages.len(), "ingest.send_failed");
+            Err(error) => {
+                let traceparent = noted.trace();
+                tracing::error!(%error, messages = messages.len(), traceparent, "ingest.send_failed");
+            }
         }
         Ok(answers)
     }
@@ -137,7 +134,7 @@ impl Ingest {
     async fn put_all(
         &self,
         incoming: Vec<Result<Incoming, Answer>>,
-        traceparent: Option<&str>,
+        noted: Noted<'_>,
     ) -> (Vec<Answer>, Vec<DeliveryMessage>) {
         let mut seen = HashSet::new();
         let (firsts, repeats): (Vec<_>, Vec<_>) = incoming.into_iter().enumerate().partition(|(_, incoming)| {
@@ -149,7 +146,7 @@ impl Ingest {
         for part in [firsts, repeats] {
             let stored = part.into_iter().map(|(place, incoming)| async move {
                 let (answer, messages) = match incoming {
-                    Ok(incoming) => self.put_or_refuse(incoming, traceparent).await,
+                    Ok(incoming) => self.put_or_refuse(incoming, noted).await,
                     Err(answer) => (answer, Vec::new()),
                 };
                 (place, answer, messages)
@@ -164,11 +161,14 @@ impl Ingest {
         (answered.into_iter().map(|(_, answer)| answer).collect(), messages)
     }
 
-    async fn put_or_refuse(&self, incoming: Incoming, traceparent: Option<&str>) -> (Answer, Vec<DeliveryMessage>) {
+    async fn put_or_refuse(&self, incoming: Incoming, noted: Noted<'_>) -> (Answer, Vec<DeliveryMessage>) {
         let id = incoming.event.own_id.then(|| incoming.event.id.clone());
-        self.put(incoming, traceparent)
-            .await
-            .unwrap_or_else(|error| (refused(id.as_ref(), error.into()), Vec::new()))
+        let tenant = incoming.event.tenant.clone();
+        self.put(incoming, noted).await.unwrap_or_else(|error| {
+            let (event, traceparent) = (id.as_ref().map(tracing::field::display), noted.trace());
+            tracing::error!(%error, %tenant, event, traceparent, "ingest.event_not_stored");
+            (refused(id.as_ref(), error.into()), Vec::new())
+        })
     }
 
     async fn configs(
@@ -259,15 +259,12 @@ impl Ingest {
     }
 
     /// Stores one event and says what is to be sent. A repeat gets the stored answer and sends nothing.
-    async fn put(
-        &self,
-        incoming: Incoming,
-        traceparent: Option<&str>,
-    ) -> Result<(Answer, Vec<DeliveryMessage>), StoreError> {
+    async fn put(&self, incoming: Incoming, noted: Noted<'_>) -> Result<(Answer, Vec<DeliveryMessage>), StoreError> {
         let Incoming { event, config } = incoming;
         let first = match self.store.put_event(&event).await? {
             PutEvent::Stored => {
-                let messages = self.route(&event, &config, traceparent).await;
+                noted.recorder.count(Metric::Accepted, 1);
+                let messages = self.route(&event, &config, noted).await;
                 return Ok((accepted(&event), messages));
             }
             PutEvent::Exists(first) => first,
@@ -288,12 +285,7 @@ impl Ingest {
     }
 
     /// Messages for the endpoints that take deliveries now; records for those on hold.
-    async fn route(
-        &self,
-        event: &StoredEvent,
-        config: &TenantConfig,
-        traceparent: Option<&str>,
-    ) -> Vec<DeliveryMessage> {
+    async fn route(&self, event: &StoredEvent, config: &TenantConfig, noted: Noted<'_>) -> Vec<DeliveryMessage> {
         let riding = blob::to_riding(&event.packed);
         let mut messages = Vec::new();
         for endpoint in event
@@ -312,15 +304,20 @@ impl Ingest {
                 replay: None,
                 check: false,
                 content: riding.clone(),
-                traceparent: traceparent.map(str::to_owned),
+                traceparent: noted.trace().map(str::to_owned),
             };
             if endpoint.state.is_on_hold() {
                 let held = DeliveryState::Held;
                 let mut record = DeliveryRecord::new(&message, event.event_type.clone(), held, event.expires_at);
                 record.reason = Some(format!("endpoint_{}", endpoint.state.as_str()));
-                if let Err(error) = self.store.record_state(&record).await {
+                match self.store.record_state(&record).await {
+                    Ok(Recorded::Written) => noted.recorder.count(Metric::Held, 1),
+                    Ok(Recorded::Superseded) => {}
                     // The event is stored: the sweeper holds it.
-                    tracing::error!(%error, delivery = %record.id, "ingest.hold_failed");
+                    Err(error) => {
+                        let (tenant, traceparent) = (&record.tenant, noted.trace());
+                        tracing::error!(%error, %tenant, delivery = %record.id, traceparent, "ingest.hold_failed");
+                    }
                 }
             } else {
                 messages.push(message);
@@ -339,27 +336,4 @@ fn own_ids(incoming: &[Result<Incoming, Answer>]) -> Vec<&StoredEvent> {
         .map(|incoming| &incoming.event)
         .filter(|event| event.own_id);
     own.filter(|event| seen.insert((&event.tenant, &event.id))).collect()
-}
-
-fn accepted(event: &StoredEvent) -> Answer {
-    Answer::Accepted {
-        id: event.id.to_string(),
-        deliveries: event.matched.len(),
-    }
-}
-
-fn refused(id: Option<&EventId>, error: Problem) -> Answer {
-    Answer::Refused {
-        id: id.map(EventId::to_string),
-        error,
-    }
-}
-
-/// The id of an event that could not be read otherwise, so that the platform can tell which one was refused.
-fn id_of(text: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Id {
-        id: Option<EventId>,
-    }
-    serde_json::from_str::<Id>(text).ok()?.id.map(|id| id.to_string())
 }

@@ -1,17 +1,21 @@
-//! One function, two ways in: its URL (a request with `requestContext`), and direct invocation with the JSON that would
-//! be the body. Whoever may invoke directly is allowed by IAM and needs no key.
+//! One function, three ways in: its URL for holders of keys, its URL for principals of AWS (both requests, with a
+//! `requestContext` that Lambda alone writes), and direct invocation with the JSON that would be the body. Whoever may
+//! invoke directly is allowed by IAM and needs no key, so what such a caller makes up of a request gains it nothing.
 
 use std::sync::Arc;
 
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Service as _};
 use lambda_runtime::{Error, LambdaEvent};
+use redial_domain::Traceparent;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::accept::{Accepted, Answer, Ingest};
+use crate::accept::Ingest;
+use crate::answer::{Accepted, Answer};
+use crate::noted::Noted;
 
 /// Answers invocations. Cheap to clone.
 #[derive(Clone)]
@@ -33,7 +37,9 @@ impl Invocation {
     /// Only for an event that claims to be a request and cannot be read as one.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
         if !is_request(event.payload.get()) {
-            return Ok(self.direct(event.payload.get()).await);
+            let custom = event.context.client_context.as_ref().map(|client| &client.custom);
+            let traceparent = custom.and_then(|custom| Traceparent::parse(custom.get("traceparent")?));
+            return Ok(self.direct(event.payload.get(), traceparent.as_ref()).await);
         }
         let payload: LambdaRequest = serde_json::from_str(event.payload.get())?;
         let mut adapter = Adapter::from(self.router.clone());
@@ -46,9 +52,18 @@ impl Invocation {
         Ok(serde_json::to_value(response)?)
     }
 
-    /// The answer to a direct invocation: what the body of the HTTP answer would be.
-    pub async fn direct(&self, payload: &str) -> Value {
-        let answer = match self.ingest.accept(payload.as_bytes(), None).await {
+    /// The answer to a direct invocation: what the body of the HTTP answer would be. What would be a header of the request,
+    /// `traceparent`, is a custom value of the invocation's client context.
+    pub async fn direct(&self, payload: &str, traceparent: Option<&Traceparent>) -> Value {
+        let recorder = self.ingest.begin();
+        let noted = Noted {
+            recorder: &recorder,
+            traceparent,
+        };
+        // Boxed: with those of the SDK in it, the future nests deeper than the compiler looks.
+        let answered = Box::pin(self.ingest.accept(payload.as_bytes(), noted)).await;
+        noted.conclude(&answered);
+        let answer = match answered {
             Ok(Accepted::Single(Answer::Refused { error, .. })) | Err(error) => serde_json::to_value(error),
             Ok(Accepted::Single(answer)) => serde_json::to_value(answer),
             Ok(Accepted::Batch(events)) => Ok(serde_json::json!({ "events": events })),

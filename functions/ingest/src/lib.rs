@@ -2,9 +2,12 @@
 //! promise: what is answered is stored, and what is stored is delivered, by the sweeper if a crash comes between.
 
 mod accept;
+mod answer;
 mod invocation;
+mod noted;
 mod route;
 
-pub use accept::{Accepted, Answer, Ingest};
+pub use accept::{Ingest, Parts};
+pub use answer::{Accepted, Answer};
 pub use invocation::Invocation;
 pub use route::{openapi, router};

@@ -4,17 +4,23 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use redial_ingest::{Ingest, Invocation, router};
+use redial_ingest::{Ingest, Invocation, Parts, router};
 use redial_platform::auth::Authenticator;
-use redial_platform::{aws, respond};
+use redial_platform::{Metrics, aws, respond};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment().await?;
+    let env = aws::environment()?;
     let authenticator = Authenticator::new(env.store.clone(), env.clock.clone());
-    let ingest = Arc::new(Ingest::new(env.store, env.queues, env.clock, env.random));
+    let ingest = Arc::new(Ingest::new(Parts {
+        store: env.store,
+        queues: env.queues,
+        clock: env.clock,
+        random: env.random,
+        metrics: Metrics::embedded(env.settings.stack),
+    }));
     let invocation = Invocation::new(
         Arc::clone(&ingest),
         router(ingest, authenticator).fallback(respond::no_route),

@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use lambda_http::request::RequestContext;
+use redial_domain::Traceparent;
 use redial_domain::event::MAX_BODY_BYTES;
 use redial_platform::auth::Authenticator;
 use redial_platform::problem::Problem;
 use redial_platform::respond;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use crate::accept::{Accepted, Answer, Ingest};
-
-/// Length of a W3C `traceparent` of version 00.
-const TRACEPARENT_LEN: usize = 55;
+use crate::accept::Ingest;
+use crate::answer::{Accepted, Answer};
+use crate::noted::Noted;
 
 #[derive(Clone)]
 struct Ingress {
@@ -35,10 +37,8 @@ struct BatchAnswer {
 
 /// The HTTP routes of ingest.
 pub fn router(ingest: Arc<Ingest>, authenticator: Authenticator) -> axum::Router {
-    routes_with_docs()
+    routes(axum::Router::new())
         .with_state(Ingress { ingest, authenticator })
-        .split_for_parts()
-        .0
         .method_not_allowed_fallback(respond::method_not_allowed)
         .layer(axum::middleware::from_fn(respond::guarded))
 }
@@ -46,11 +46,11 @@ pub fn router(ingest: Arc<Ingest>, authenticator: Authenticator) -> axum::Router
 /// The part of the `OpenAPI` description that is about ingest.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes_with_docs().split_for_parts().1
+    routes(OpenApiRouter::new()).split_for_parts().1
 }
 
-fn routes_with_docs() -> OpenApiRouter<Ingress> {
-    OpenApiRouter::new().routes(routes!(post_events))
+fn routes<R: Routes<Ingress>>(to: R) -> R {
+    to.with(routes!(post_events))
 }
 
 /// Post events
@@ -72,35 +72,75 @@ fn routes_with_docs() -> OpenApiRouter<Ingress> {
         (status = 422, description = "A field is wrong", body = Problem),
     )
 )]
-async fn post_events(State(ingress): State<Ingress>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let authorization = text(header::AUTHORIZATION);
-    let caller = ingress
-        .authenticator
-        .caller(authorization)
-        .await?
-        .ok_or_else(Problem::unauthorized)?;
-    if !caller.scope.may_ingest() {
-        return Err(Problem::forbidden());
-    }
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "a request may have at most 4 MiB",
-        )
-    })?;
-    let traceparent = headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok())
-        .filter(|text| is_trace(text));
-    Ok(match ingress.ingest.accept(&body, traceparent).await? {
+async fn post_events(
+    State(ingress): State<Ingress>,
+    context: Option<Extension<RequestContext>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let traceparent = text("traceparent").and_then(Traceparent::parse);
+    let recorder = ingress.ingest.begin();
+    let noted = Noted {
+        recorder: &recorder,
+        traceparent: traceparent.as_ref(),
+    };
+    let sender = if context.is_some_and(|Extension(context)| is_signed(&context)) {
+        Sender::LetInByIam
+    } else {
+        Sender::Bearer(text(header::AUTHORIZATION.as_str()))
+    };
+    let answered = ingress.take(sender, body, noted).await;
+    noted.conclude(&answered);
+    Ok(match answered? {
         Accepted::Single(Answer::Refused { error, .. }) => error.into_response(),
         Accepted::Single(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
         Accepted::Batch(events) => (StatusCode::ACCEPTED, Json(BatchAnswer { events })).into_response(),
     })
 }
 
-fn is_trace(text: &str) -> bool {
-    text.len() == TRACEPARENT_LEN && text.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-')
+/// Who posts events.
+#[derive(Clone, Copy)]
+enum Sender<'a> {
+    /// A principal of AWS whose policies let it through the URL of type AWS_IAM: it needs no key.
+    LetInByIam,
+    /// Whoever has the key in this header.
+    Bearer(Option<&'a str>),
+}
+
+/// True if the request came through a URL of type AWS_IAM, where Lambda has checked its signature. Lambda alone writes the
+/// context of a request; nothing that a caller sends, body, headers or query, becomes part of it, and on a URL of type NONE
+/// it never names a principal.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
+fn is_signed(context: &RequestContext) -> bool {
+    match context {
+        RequestContext::ApiGatewayV2(context) => {
+            let iam = context
+                .authorizer
+                .as_ref()
+                .and_then(|authorizer| authorizer.iam.as_ref());
+            iam.is_some_and(|iam| iam.user_arn.as_ref().is_some_and(|arn| !arn.is_empty()))
+        }
+        _ => false,
+    }
+}
+
+impl Ingress {
+    /// Takes a body from whoever may post events.
+    async fn take(&self, sender: Sender<'_>, body: Body, noted: Noted<'_>) -> Result<Accepted, Problem> {
+        if let Sender::Bearer(authorization) = sender {
+            let caller = self.authenticator.caller(authorization).await?;
+            if !caller.ok_or_else(Problem::unauthorized)?.scope.may_ingest() {
+                return Err(Problem::forbidden());
+            }
+        }
+        let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "a request may have at most 4 MiB",
+            )
+        })?;
+        self.ingest.accept(&body, noted).await
+    }
 }

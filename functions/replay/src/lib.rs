@@ -3,7 +3,10 @@
 //! A job saves its progress page by page; one that stops is continued by the sweeper.
 
 mod ask;
+mod invocation;
+mod request;
 mod work;
 
 pub use ask::{AskError, Asker};
+pub use request::{Invoked, NewReplay, ReplayView, WhatView, Wish, asked};
 pub use work::Replay;

@@ -1,17 +1,19 @@
-//! Wires replay to Lambda: jobs of the replay queue.
+//! Wires replay to Lambda: jobs of the replay queue, and direct invocations.
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use redial_platform::aws;
+use redial_platform::{Metrics, aws};
 use redial_replay::Replay;
+use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment().await?;
-    let replay = Replay::new(env.store, env.queues, env.clock, env.random);
-    run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        Ok::<_, Error>(replay.handle(event.payload).await)
+    let env = aws::environment()?;
+    let metrics = Metrics::embedded(env.settings.stack);
+    let replay = Replay::new(env.store, env.queues, env.clock, env.random, metrics);
+    let replay = &replay;
+    run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        Ok::<_, Error>(replay.answer(event.payload.get()).await?)
     }))
     .await
 }

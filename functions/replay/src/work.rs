@@ -9,7 +9,9 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::{DeliveryId, Timestamp};
 use redial_platform::batch::{self, Record, Verdict};
 use redial_platform::cache::ConfigCache;
-use redial_platform::message::{DeliveryMessage, ReplayMessage};
+use redial_platform::format::NEWER_WAIT_MS;
+use redial_platform::message::{DeliveryMessage, ReplayMessage, Unread};
+use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::queue::{QueueError, Queues};
 use redial_platform::store::config::TenantConfig;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
@@ -17,6 +19,8 @@ use redial_platform::store::lists::{After, Page};
 use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
+
+use crate::ask::Asker;
 
 /// Deliveries of one page.
 const PAGE: usize = 100;
@@ -36,6 +40,8 @@ pub struct Replay {
     queues: Queues,
     cache: ConfigCache,
     clock: Clock,
+    asker: Asker,
+    metrics: Metrics,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -66,40 +72,80 @@ struct DeliveryRecordRef {
 impl Replay {
     /// Works with these clients.
     #[must_use]
-    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random) -> Self {
-        let cache = ConfigCache::new(store.clone(), clock.clone(), random);
+    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random, metrics: Metrics) -> Self {
+        let cache = ConfigCache::new(store.clone(), clock.clone(), random.clone());
+        let asker = Asker {
+            store: store.clone(),
+            queues: queues.clone(),
+            clock: clock.clone(),
+            random,
+        };
         Self {
             store,
             queues,
             cache,
             clock,
+            asker,
+            metrics,
         }
+    }
+
+    /// Begins to count for an invocation.
+    pub(crate) fn begin(&self) -> Recorder {
+        self.metrics.begin(self.clock.now())
+    }
+
+    pub(crate) const fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    pub(crate) const fn cache(&self) -> &ConfigCache {
+        &self.cache
     }
 
     /// Works on the jobs of a batch and answers which are to come again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        batch::each(event, &self.queues, &self.clock, |record| self.take(record)).await
+        let recorder = self.begin();
+        batch::each(event, &self.queues, &self.clock, &recorder, |record| {
+            self.take(record, &recorder)
+        })
+        .await
     }
 
-    async fn take(&self, record: Record) -> Verdict {
-        let Ok(message) = serde_json::from_str::<ReplayMessage>(&record.body) else {
-            tracing::error!(message_id = record.message_id, "replay.message_unreadable");
-            return Verdict::Again;
+    async fn take(&self, record: Record, recorder: &Recorder) -> Verdict {
+        let message = match ReplayMessage::read(&record.body) {
+            Ok(message) => message,
+            Err(Unread::Newer(newer)) => {
+                tracing::warn!(%newer, message_id = record.message_id, "replay.message_newer");
+                return Verdict::AgainAt(self.clock.now().plus_millis(NEWER_WAIT_MS));
+            }
+            Err(Unread::Unreadable(error)) => {
+                // Where, not what: the error's text quotes the message.
+                let (kind, column) = (error.classify(), error.column());
+                tracing::error!(
+                    ?kind,
+                    column,
+                    message_id = record.message_id,
+                    "replay.message_unreadable"
+                );
+                return Verdict::Again;
+            }
         };
-        match self.work(&message).await {
+        match self.work(&message, recorder).await {
             Ok(()) => Verdict::Done,
             Err(Fault::Store(StoreError::Conflict(_))) => {
-                tracing::info!(replay = %message.replay, "replay.taken_over");
+                tracing::info!(tenant = %message.tenant, replay = %message.replay, "replay.taken_over");
                 Verdict::Done
             }
             Err(fault) => {
-                tracing::error!(%fault, replay = %message.replay, "replay.fault");
+                tracing::error!(%fault, tenant = %message.tenant, replay = %message.replay, "replay.fault");
+                recorder.count(Metric::FunctionFaults, 1);
                 Verdict::AgainAt(self.clock.now().plus_millis(FAULT_WAIT_MS))
             }
         }
     }
 
-    async fn work(&self, message: &ReplayMessage) -> Result<(), Fault> {
+    async fn work(&self, message: &ReplayMessage, recorder: &Recorder) -> Result<(), Fault> {
         let Some(mut job) = self.store.job(&message.tenant, &message.replay).await? else {
             return Ok(());
         };
@@ -115,14 +161,22 @@ impl Replay {
                 job.error = Some("the tenant is gone".to_owned());
                 return self.save(&mut job, 0).await;
             };
-            self.page(&mut job, &config).await?;
+            self.page(&mut job, &config, recorder).await?;
             let out_of_time = self.clock.now().millis_since(begun) > BUDGET_MS;
             self.save(&mut job, if out_of_time { 0 } else { LEASE_MS }).await?;
             if out_of_time {
                 break;
             }
         }
-        tracing::info!(replay = %job.id, done = job.done, failed = job.failed, total = job.total, "replay.worked");
+        tracing::info!(
+            tenant = %job.tenant,
+            replay = %job.id,
+            done = job.done,
+            failed = job.failed,
+            total = job.total,
+            duration_ms = self.clock.now().millis_since(begun),
+            "replay.worked"
+        );
         Ok(())
     }
 
@@ -135,7 +189,7 @@ impl Replay {
         Ok(self.store.save_job(job, before).await?)
     }
 
-    async fn page(&self, job: &mut ReplayJob, config: &Arc<TenantConfig>) -> Result<(), Fault> {
+    async fn page(&self, job: &mut ReplayJob, config: &Arc<TenantConfig>, recorder: &Recorder) -> Result<(), Fault> {
         let now = self.clock.now();
         let found = self.find(job, config, now).await?;
         let (mut messages, mut replayed) = (Vec::new(), Vec::new());
@@ -154,6 +208,8 @@ impl Replay {
                 },
                 ..delivery.id
             };
+            // What was held is the same delivery; a new one belongs to no trace.
+            let traceparent = held.as_ref().and_then(|held| held.traceparent.clone());
             if !seen.insert(id.clone()) || !self.release(held, now).await? {
                 continue;
             }
@@ -170,13 +226,14 @@ impl Replay {
                 replay: id.replay,
                 check: true,
                 content: None,
-                traceparent: None,
+                traceparent,
             });
         }
         self.store
             .put_replayed(&job.tenant, &replayed, now, job.expires_at)
             .await?;
         self.queues.send_deliveries(&messages).await?;
+        recorder.count(Metric::Replayed, messages.len() as u64);
         job.done += messages.len() as u64;
         job.failed += found.gone;
         job.after = found.next;

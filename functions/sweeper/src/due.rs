@@ -51,7 +51,8 @@ impl Sweeper {
         for item in due {
             match item {
                 Due::Delivery(record) => {
-                    let late_ms = record.due_at.map_or(0, |due_at| now.millis_since(due_at));
+                    let waits_since = record.due_at.filter(|_| !record.state.is_final());
+                    let late_ms = waits_since.map_or(0, |due_at| now.millis_since(due_at));
                     summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
                     messages.extend(self.release(*record, now, behind).await?);
                 }
@@ -124,6 +125,6 @@ pub(crate) fn message_of(record: &DeliveryRecord) -> DeliveryMessage {
         replay: record.id.replay.clone(),
         check: true,
         content: None,
-        traceparent: None,
+        traceparent: record.traceparent.clone(),
     }
 }

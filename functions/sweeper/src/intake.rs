@@ -5,9 +5,10 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_platform::batch::{self, Record, Verdict};
-use redial_platform::message::{DeliveryMessage, ReplayMessage};
+use redial_platform::message::{DeliveryMessage, Message, ReplayMessage, Unread};
+use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::store::StoreError;
-use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::replays::JobState;
 
 use crate::Sweeper;
@@ -18,28 +19,46 @@ const BURNT_WAIT_MS: i64 = 60_000;
 impl Sweeper {
     /// Takes in a batch of dead letters and answers which must stay in the queue.
     pub async fn intake(&self, event: SqsEvent) -> SqsBatchResponse {
-        batch::each(event, &self.queues, &self.clock, |record| self.take_in(record)).await
+        let (began, received) = (self.clock.now(), event.records.len());
+        let recorder = self.metrics.begin(began);
+        let response = batch::each(event, &self.queues, &self.clock, &recorder, |record| {
+            self.take_in(record, &recorder)
+        })
+        .await;
+        let (again, duration_ms) = (response.batch_item_failures.len(), self.clock.now().millis_since(began));
+        tracing::info!(received, again, duration_ms, "intake.batch");
+        response
     }
 
-    async fn take_in(&self, record: Record) -> Verdict {
-        let taken = if let Ok(message) = serde_json::from_str::<DeliveryMessage>(&record.body) {
-            self.take_in_delivery(&message).await
-        } else if let Ok(message) = serde_json::from_str::<ReplayMessage>(&record.body) {
-            self.take_in_replay(&message).await
-        } else {
-            tracing::error!(message_id = record.message_id, "intake.message_unreadable");
-            return Verdict::Again;
+    async fn take_in(&self, record: Record, recorder: &Recorder) -> Verdict {
+        let taken = match Message::read(&record.body) {
+            Ok(Message::Delivery(message)) => self.take_in_delivery(&message, recorder).await,
+            Ok(Message::Replay(message)) => self.take_in_replay(&message).await,
+            Err(unread) => {
+                recorder.count(Metric::Unreadable, 1);
+                let message_id = record.message_id;
+                match unread {
+                    Unread::Newer(newer) => tracing::error!(%newer, message_id, "intake.message_newer"),
+                    // Where, not what: the error's text quotes the message.
+                    Unread::Unreadable(error) => {
+                        let (kind, column) = (error.classify(), error.column());
+                        tracing::error!(?kind, column, message_id, "intake.message_unreadable");
+                    }
+                }
+                return Verdict::Again;
+            }
         };
         match taken {
             Ok(()) => Verdict::Done,
             Err(error) => {
                 tracing::error!(%error, message_id = record.message_id, "intake.fault");
+                recorder.count(Metric::FunctionFaults, 1);
                 Verdict::Again
             }
         }
     }
 
-    async fn take_in_delivery(&self, message: &DeliveryMessage) -> Result<(), StoreError> {
+    async fn take_in_delivery(&self, message: &DeliveryMessage, recorder: &Recorder) -> Result<(), StoreError> {
         let now = self.clock.now();
         let id = message.delivery();
         let known = self
@@ -51,7 +70,8 @@ impl Sweeper {
             Some(known) => known,
             None => {
                 let Some(event) = self.store.event(&message.tenant, &message.event, now).await? else {
-                    tracing::warn!(delivery = %id, "intake.event_missing");
+                    let (tenant, traceparent) = (&message.tenant, message.traceparent.as_deref());
+                    tracing::warn!(%tenant, delivery = %id, traceparent, "intake.event_missing");
                     return Ok(());
                 };
                 DeliveryRecord::new(message, event.event_type, DeliveryState::Queued, event.expires_at)
@@ -75,8 +95,21 @@ impl Sweeper {
             record.reason = Some("receives_burnt".to_owned());
             record.due_at = Some(due_at);
         }
-        self.store.record_state(&record).await?;
-        tracing::warn!(delivery = %id, state = record.state.as_str(), attempts = record.attempts, "intake.concluded");
+        record.traceparent = record.traceparent.or_else(|| message.traceparent.clone());
+        let recorded = self.store.record_state(&record).await?;
+        match record.state {
+            DeliveryState::Dead if recorded == Recorded::Written => recorder.count(Metric::Dead, 1),
+            DeliveryState::Held if recorded == Recorded::Written => recorder.count(Metric::Held, 1),
+            _ => {}
+        }
+        tracing::warn!(
+            tenant = %record.tenant,
+            delivery = %id,
+            state = record.state.as_str(),
+            attempts = record.attempts,
+            traceparent = message.traceparent,
+            "intake.concluded"
+        );
         Ok(())
     }
 
@@ -90,7 +123,7 @@ impl Sweeper {
         let lease = job.lease_until;
         job.state = JobState::Failed;
         job.error = Some("it failed again and again on our side; ask for it again".to_owned());
-        tracing::error!(replay = %job.id, "intake.replay_failed");
+        tracing::error!(tenant = %job.tenant, replay = %job.id, "intake.replay_failed");
         self.store.save_job(&job, lease).await
     }
 }

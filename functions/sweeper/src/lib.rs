@@ -8,6 +8,7 @@ mod rollup;
 
 use redial_domain::retry::RetryPolicy;
 use redial_platform::cache::ConfigCache;
+use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::queue::{QueueError, Queues};
 use redial_platform::store::StoreError;
 use redial_platform::{Clock, Random, Store};
@@ -22,6 +23,23 @@ pub struct Sweeper {
     clock: Clock,
     default_retry: RetryPolicy,
     asker: Asker,
+    metrics: Metrics,
+}
+
+/// What a [`Sweeper`] is made of.
+pub struct Parts {
+    /// The tables.
+    pub store: Store,
+    /// The queues.
+    pub queues: Queues,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids of the releases that it asks for.
+    pub random: Random,
+    /// The policy of endpoints that have none of their own.
+    pub default_retry: RetryPolicy,
+    /// Where its numbers go.
+    pub metrics: Metrics,
 }
 
 /// What one pass did.
@@ -37,8 +55,12 @@ pub struct Summary {
     pub removed: u64,
     /// Hours counted, of endpoints and tenants.
     pub hours: u64,
-    /// Deliveries recorded beyond those matched, or the other way: anything but 0 is a fault.
-    pub ledger_difference: i64,
+    /// Deliveries without a record that were set aside, because their endpoint is on hold.
+    pub held: u64,
+    /// Tenants that could not be looked at; the next pass tries again.
+    pub faults: u64,
+    /// Deliveries recorded beyond those matched, of all tenants, as of the last count of each: anything but 0 is a fault.
+    pub ledger_difference: u64,
     /// Milliseconds that the oldest due delivery was late.
     pub due_lag_ms: i64,
 }
@@ -60,21 +82,22 @@ pub enum SweepError {
 impl Sweeper {
     /// Sweeps with these clients.
     #[must_use]
-    pub fn new(store: Store, queues: Queues, clock: Clock, random: Random, default_retry: RetryPolicy) -> Self {
-        let cache = ConfigCache::new(store.clone(), clock.clone(), random.clone());
+    pub fn new(parts: Parts) -> Self {
+        let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
         let asker = Asker {
-            store: store.clone(),
-            queues: queues.clone(),
-            clock: clock.clone(),
-            random,
+            store: parts.store.clone(),
+            queues: parts.queues.clone(),
+            clock: parts.clock.clone(),
+            random: parts.random,
         };
         Self {
-            store,
-            queues,
+            store: parts.store,
+            queues: parts.queues,
             cache,
-            clock,
-            default_retry,
+            clock: parts.clock,
+            default_retry: parts.default_retry,
             asker,
+            metrics: parts.metrics,
         }
     }
 
@@ -83,6 +106,8 @@ impl Sweeper {
     /// # Errors
     /// [`SweepError`] if the store or the queue failed; what was done stays done.
     pub async fn sweep(&self) -> Result<Summary, SweepError> {
+        let began = self.clock.now();
+        let recorder = self.metrics.begin(began);
         let mut summary = Summary::default();
         // Neither waits for the other: what is unreadable in one must not stop both.
         let due = self.send_due(&mut summary).await;
@@ -93,12 +118,31 @@ impl Sweeper {
             repaired = summary.repaired,
             removed = summary.removed,
             hours = summary.hours,
+            held = summary.held,
+            faults = summary.faults,
             ledger_difference = summary.ledger_difference,
             due_lag_ms = summary.due_lag_ms,
+            duration_ms = self.clock.now().millis_since(began),
             "sweeper.pass"
         );
+        // What a part that failed did not see is left out, not 0.
+        if due.is_ok() {
+            recorder.measure(Metric::DueLag, u64::try_from(summary.due_lag_ms).unwrap_or(0));
+        }
+        if repaired.is_ok() {
+            recorder.measure(Metric::LedgerDifference, summary.ledger_difference);
+        }
+        recorder.measure(Metric::Sweeps, u64::from(due.is_ok() && repaired.is_ok()));
+        count(&recorder, summary);
         due?;
         repaired?;
         Ok(summary)
     }
+}
+
+fn count(recorder: &Recorder, summary: Summary) {
+    recorder.count(Metric::Sent, summary.sent);
+    recorder.count(Metric::Repaired, summary.repaired);
+    recorder.count(Metric::Held, summary.held);
+    recorder.count(Metric::FunctionFaults, summary.faults);
 }

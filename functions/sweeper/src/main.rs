@@ -3,15 +3,22 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use redial_domain::retry::RetryPolicy;
-use redial_platform::aws;
-use redial_sweeper::Sweeper;
+use redial_platform::{Metrics, aws};
+use redial_sweeper::{Parts, Sweeper};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment().await?;
-    let sweeper = Sweeper::new(env.store, env.queues, env.clock, env.random, RetryPolicy::default());
+    let env = aws::environment()?;
+    let sweeper = Sweeper::new(Parts {
+        store: env.store,
+        queues: env.queues,
+        clock: env.clock,
+        random: env.random,
+        default_retry: RetryPolicy::default(),
+        metrics: Metrics::embedded(env.settings.stack),
+    });
     run(service_fn(|event: LambdaEvent<Value>| answer(&sweeper, event.payload))).await
 }
 

@@ -11,7 +11,7 @@ use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, TenantConfig};
-use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::lists::Range;
 use redial_platform::store::replays::ReplaySpec;
@@ -66,6 +66,9 @@ impl Sweeper {
             tenants.extend(self.store.active_tenants(hour).await?);
             hour = hour.plus_millis(HOUR_MS);
         }
+        // Also those that are quiet now: their hours are counted again until they balance, or are too old to be.
+        let mut unbalanced = self.store.unbalanced(began).await?;
+        tenants.extend(unbalanced.keys().cloned());
         let behind = self.queues.delivery_backlog().await? > BEHIND;
         // An hour is swept whole once everything of every tenant before its end is settled.
         let mut whole = if behind { progress } else { keys::hour_of(until) };
@@ -77,14 +80,16 @@ impl Sweeper {
                 progress,
                 behind,
             };
-            match self.sweep_tenant(tenant, pass, summary).await {
+            match self.sweep_tenant(tenant, pass, summary, &mut unbalanced).await {
                 Ok(reached) => whole = whole.min(keys::hour_of(reached)),
                 Err(error) => {
                     tracing::error!(%error, %tenant, "sweeper.tenant_failed");
+                    summary.faults += 1;
                     whole = progress;
                 }
             }
         }
+        summary.ledger_difference = unbalanced.values().sum();
         if whole > progress {
             self.store.put_sweep_progress(whole).await?;
         }
@@ -97,8 +102,10 @@ impl Sweeper {
         tenant: &TenantId,
         pass: Pass,
         summary: &mut Summary,
+        unbalanced: &mut BTreeMap<TenantId, u64>,
     ) -> Result<Timestamp, SweepError> {
         let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
+            self.note_balance(tenant, 0, unbalanced).await?;
             return Ok(pass.until);
         };
         self.release_forgotten(&config).await?;
@@ -113,7 +120,9 @@ impl Sweeper {
             self.repair_tenant(&config, &mut mark, pass, summary).await?;
         }
         if !self.is_late(pass) {
-            self.roll_up(&config, &mut mark, summary).await?;
+            if let Some(difference) = self.roll_up(&config, &mut mark, summary).await? {
+                self.note_balance(tenant, difference, unbalanced).await?;
+            }
             self.store.put_sweep_mark(tenant, mark).await?;
         }
         Ok(mark.repaired)
@@ -202,7 +211,7 @@ impl Sweeper {
             if event.own_id && !self.is_stored(event, &id, summary).await? {
                 continue;
             }
-            messages.extend(self.missing(config, event, id).await?);
+            messages.extend(self.missing(config, event, id, summary).await?);
         }
         self.queues.send_deliveries(&messages).await?;
         summary.repaired += messages.len() as u64;
@@ -235,6 +244,7 @@ impl Sweeper {
         config: &TenantConfig,
         event: &StoredEvent,
         id: DeliveryId,
+        summary: &mut Summary,
     ) -> Result<Option<DeliveryMessage>, StoreError> {
         let stored = config.endpoint(&id.endpoint);
         let (state, reason) = match stored.map(|stored| stored.endpoint.state) {
@@ -255,11 +265,13 @@ impl Sweeper {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            traceparent: None,
         };
         if state == DeliveryState::Queued {
             return Ok(Some(message_of(&record)));
         }
-        self.store.record_state(&record).await?;
+        let recorded = self.store.record_state(&record).await?;
+        summary.held += u64::from(state == DeliveryState::Held && recorded == Recorded::Written);
         Ok(None)
     }
 

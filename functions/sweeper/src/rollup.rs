@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{EndpointId, Timestamp};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_platform::keys::{self, HOUR_MS};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::TenantConfig;
@@ -20,15 +20,17 @@ const MAX_EVENTS: usize = 1_000_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 impl Sweeper {
+    /// Counts the hours that are over, and again those that are not finished or do not balance. Answers by how many
+    /// deliveries the ledger of the tenant does not balance; `None` if there was nothing to count.
     pub(crate) async fn roll_up(
         &self,
         config: &TenantConfig,
         mark: &mut SweepMark,
         summary: &mut Summary,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<u64>, StoreError> {
         let settled = keys::hour_of(mark.repaired);
         if mark.rolled >= settled {
-            return Ok(());
+            return Ok(None);
         }
         let reopen = mark.rolled.plus_millis(-REOPEN_HOURS * HOUR_MS);
         let earlier = self
@@ -37,15 +39,35 @@ impl Sweeper {
             .await?;
         let open = earlier
             .into_iter()
-            .filter(|(_, counts)| counts.is_open())
+            .filter(|(_, counts)| counts.is_open() || counts.difference() != 0)
             .map(|(hour, _)| hour);
         let fresh = (0..)
             .map(|n| mark.rolled.plus_millis(n * HOUR_MS))
             .take_while(|hour| *hour < settled);
+        let mut difference = 0;
         for hour in open.chain(fresh).collect::<Vec<_>>() {
-            self.count_hour(config, hour, summary).await?;
+            difference += self.count_hour(config, hour, summary).await?;
         }
         mark.rolled = settled;
+        Ok(Some(difference))
+    }
+
+    /// Keeps by how much a tenant's ledger does not balance until it is counted again, for the passes in between.
+    pub(crate) async fn note_balance(
+        &self,
+        tenant: &TenantId,
+        difference: u64,
+        unbalanced: &mut BTreeMap<TenantId, u64>,
+    ) -> Result<(), StoreError> {
+        if difference > 0 {
+            tracing::error!(%tenant, difference, "sweeper.ledger_unbalanced");
+            let expires_at = self.clock.now().plus_millis(REOPEN_HOURS * HOUR_MS);
+            self.store.put_unbalanced(tenant, difference, expires_at).await?;
+            unbalanced.insert(tenant.clone(), difference);
+        } else if unbalanced.contains_key(tenant) {
+            self.store.delete_unbalanced(tenant).await?;
+            unbalanced.remove(tenant);
+        }
         Ok(())
     }
 
@@ -54,7 +76,7 @@ impl Sweeper {
         config: &TenantConfig,
         hour: Timestamp,
         summary: &mut Summary,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let tenant = &config.tenant;
         let end = hour.plus_millis(HOUR_MS);
         let mut counts: BTreeMap<EndpointId, HourCounts> = BTreeMap::new();
@@ -69,7 +91,7 @@ impl Sweeper {
                 }
             }
         }
-        let mut total = HourCounts::default();
+        let (mut total, mut difference) = (HourCounts::default(), 0);
         for (endpoint, counts) in &mut counts {
             for shard in 0..tenant.shards {
                 let records = self
@@ -88,7 +110,7 @@ impl Sweeper {
                     .entry(DeliveryState::Queued.as_str().to_owned())
                     .or_default() += unrecorded;
             }
-            summary.ledger_difference += counts.difference();
+            difference += counts.difference().unsigned_abs();
             total.matched += counts.matched;
             total.attempts += counts.attempts;
             for (state, number) in &counts.states {
@@ -96,12 +118,13 @@ impl Sweeper {
             }
         }
         if total == HourCounts::default() {
-            return Ok(());
+            return Ok(0);
         }
         let mut rows: Vec<(Option<EndpointId>, HourCounts)> = counts.into_iter().map(|(id, c)| (Some(id), c)).collect();
         rows.push((None, total));
         summary.hours += rows.len() as u64;
         let expires_at = hour.plus_millis(i64::from(tenant.retention_days) * DAY_MS);
-        self.store.put_hours(&tenant.id, hour, &rows, expires_at).await
+        self.store.put_hours(&tenant.id, hour, &rows, expires_at).await?;
+        Ok(difference)
     }
 }

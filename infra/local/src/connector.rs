@@ -1,4 +1,4 @@
-//! The AWS SDK's HTTP connector, answered in process: requests for DynamoDB and SQS go to a [`Service`] and never
+//! The AWS SDK's HTTP connector, answered in process: requests for DynamoDB, SQS and KMS go to a [`Service`] and never
 //! reach a socket. Never signs, never reads credentials, never decides what an operation means.
 
 use std::fmt;
@@ -23,11 +23,13 @@ use bytes::Bytes;
 /// <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 const TARGET_HEADER: &str = "x-amz-target";
 
-/// The media type of the AWS JSON 1.0 protocol, which both services speak.
+/// The media type of the AWS JSON 1.0 protocol, which DynamoDB and SQS speak. KMS speaks 1.1, which differs in the name
+/// of the media type only; clients do not look at it.
 const JSON_CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Where the clients believe the services to be. Nothing resolves these names: they only fill in the request.
 const DYNAMODB_ENDPOINT: &str = "http://dynamodb.local";
+const KMS_ENDPOINT: &str = "http://kms.local";
 const SQS_ENDPOINT: &str = "http://sqs.local";
 
 /// The region that the SDK wants to know; no answer depends on it.
@@ -89,6 +91,21 @@ pub fn dynamodb_client(service: impl Service) -> aws_sdk_dynamodb::Client {
         .stalled_stream_protection(aws_sdk_dynamodb::config::StalledStreamProtectionConfig::disabled())
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+/// A KMS client whose requests `service` answers.
+#[must_use]
+pub fn kms_client(service: impl Service) -> aws_sdk_kms::Client {
+    let config = aws_sdk_kms::Config::builder()
+        .http_client(InProcess::new(service))
+        .endpoint_url(KMS_ENDPOINT)
+        .region(aws_sdk_kms::config::Region::from_static(REGION))
+        .allow_no_auth()
+        .retry_config(retries())
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(aws_sdk_kms::config::StalledStreamProtectionConfig::disabled())
+        .build();
+    aws_sdk_kms::Client::from_conf(config)
 }
 
 /// An SQS client whose requests `service` answers.

@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod connector;
 pub mod dynamodb;
+pub mod kms;
+pub mod permissions;
 pub mod runtime;
 pub mod serve;
 pub mod template;

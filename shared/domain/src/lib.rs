@@ -19,9 +19,11 @@ pub mod profile;
 pub mod retry;
 pub mod signature;
 pub mod timestamp;
+pub mod traceparent;
 pub mod url;
 
 pub use event_type::EventTypeName;
 pub use id::{AgentId, DeliveryId, EndpointId, EventId, ReplayId, TenantId};
 pub use invalid::Invalid;
 pub use timestamp::Timestamp;
+pub use traceparent::Traceparent;

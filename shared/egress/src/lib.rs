@@ -4,6 +4,7 @@
 //! was not vetted, read a body without bound, or wait past the deadline; and it decides nothing about retries of a
 //! delivery: what an outcome means is `redial_domain`'s business.
 
+mod authorities;
 mod client;
 mod failure;
 mod freeze;
@@ -13,6 +14,7 @@ mod resolver;
 mod settings;
 mod stopwatch;
 
+pub use authorities::{InvalidAuthority, authorities};
 pub use client::{CONNECT_TIMEOUT, EgressError, MAX_RESPONSE_HEADERS, POOL_IDLE_TIMEOUT};
 pub use post::{Egress, Exchange, OurFault, Post};
 pub use resolver::{DNS_TIMEOUT, MAX_DNS_ANSWERS};

@@ -24,7 +24,7 @@ pub struct EgressSettings {
     pub own_hosts: Vec<OwnHost>,
     /// Who answers for names. [`SystemResolver`] outside of tests.
     pub resolver: Arc<dyn Resolver>,
-    /// Certificate authorities trusted besides the bundled ones. Empty outside of tests.
+    /// Certificate authorities trusted besides the bundled ones, as [`crate::authorities`] reads them.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// The wall's clock.
     pub wall_clock: WallClock,

@@ -182,6 +182,12 @@ impl Authenticator {
         }
     }
 
+    /// The same one reading through another store, as functions in one process do: what one knows or forgets, all do.
+    #[must_use]
+    pub fn through(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     /// Who sends this `Authorization` header; `None` if nobody Redial knows.
     ///
     /// # Errors

@@ -11,7 +11,12 @@ use futures_util::future::join_all;
 use redial_domain::Timestamp;
 
 use crate::clock::Clock;
+use crate::metrics::{Metric, Recorder};
 use crate::queue::Queues;
+
+// Release profiles for Lambda often abort, and cargo-lambda's own does: such a function must not even be built.
+#[cfg(panic = "abort")]
+compile_error!("a panic in one record must not fail its neighbours: build with panic = \"unwind\"");
 
 /// A record of a batch.
 #[derive(Debug, Clone)]
@@ -54,9 +59,15 @@ impl From<&SqsMessage> for Record {
 
 /// Handles every record of `event` at once and answers which are to come again.
 ///
-/// A handler that panics counts as [`Verdict::Again`]. Where a verdict names a moment, the message's visibility is set to
-/// it; if that fails, the queue's own timeout backs off.
-pub async fn each<F, R>(event: SqsEvent, queues: &Queues, clock: &Clock, handle: F) -> SqsBatchResponse
+/// A handler that panics counts as [`Verdict::Again`], and as a fault of ours. Where a verdict names a moment, the
+/// message's visibility is set to it; if that fails, the queue's own timeout backs off.
+pub async fn each<F, R>(
+    event: SqsEvent,
+    queues: &Queues,
+    clock: &Clock,
+    recorder: &Recorder,
+    handle: F,
+) -> SqsBatchResponse
 where
     F: Fn(Record) -> R,
     R: Future<Output = Verdict>,
@@ -67,6 +78,7 @@ where
         async move {
             handled.await.unwrap_or_else(|_| {
                 tracing::error!(message_id = message.message_id, "batch.record_panicked");
+                recorder.count(Metric::FunctionFaults, 1);
                 Verdict::Again
             })
         }

@@ -1,5 +1,6 @@
 //! DynamoDB items, typed at the edges: a builder that leaves absent values out, and a reader whose errors name the
-//! attribute. Knows attribute types, no item.
+//! attribute. Knows attribute types, no item. Attributes that a reader does not know it ignores; an item of a newer form
+//! (`format`) it refuses whole.
 
 use std::collections::HashMap;
 
@@ -7,6 +8,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use redial_domain::Timestamp;
 
+use crate::format::{self, Newer};
 use crate::keys::Key;
 
 /// The attributes of an item.
@@ -32,6 +34,16 @@ impl From<&Key> for Item {
 }
 
 impl Item {
+    /// An item as DynamoDB gives it.
+    ///
+    /// # Errors
+    /// [`Newer`] if a newer version of Redial wrote it, in a form that this one does not know.
+    pub fn stored(attributes: Attributes) -> Result<Self, Newer> {
+        let item = Self(attributes);
+        format::check(item.get_number(format::FIELD).map(i64::unsigned_abs))?;
+        Ok(item)
+    }
+
     /// With a string.
     #[must_use]
     pub fn text(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -157,5 +169,25 @@ impl Item {
             let Key { pk, sk } = self.key();
             Corrupt { pk, sk, attribute }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_of_a_newer_form_is_refused_whole() {
+        let newer = i64::from(format::NEWEST) + 1;
+        let item = Item::default().text("pk", "a").text("later", "ignored");
+        assert!(Item::stored(item.clone().0).is_ok());
+        assert!(Item::stored(item.clone().number(format::FIELD, newer - 1).0).is_ok());
+        let refused = Item::stored(item.number(format::FIELD, newer).0);
+        assert_eq!(
+            refused,
+            Err(Newer {
+                found: newer.unsigned_abs()
+            })
+        );
     }
 }

@@ -308,6 +308,15 @@ pub fn sweep_mark(tenant: &TenantId) -> Key {
     Key::new(format!("sweep/{tenant}"), "mark")
 }
 
+/// Partition of the tenants whose ledger does not balance.
+pub const UNBALANCED_PARTITION: &str = "unbalanced";
+
+/// By how much a tenant's ledger does not balance.
+#[must_use]
+pub fn unbalanced(tenant: &TenantId) -> Key {
+    Key::new(UNBALANCED_PARTITION.to_owned(), tenant.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

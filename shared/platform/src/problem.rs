@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::queue::QueueError;
+use crate::secrets::SecretsError;
 use crate::store::StoreError;
 
 /// Seconds after which a caller may try again what failed on our side.
@@ -123,6 +124,13 @@ impl From<StoreError> for Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         tracing::error!(%error, "problem.queue");
+        Self::internal()
+    }
+}
+
+impl From<SecretsError> for Problem {
+    fn from(error: SecretsError) -> Self {
+        tracing::error!(%error, "problem.secrets");
         Self::internal()
     }
 }

@@ -2,8 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 
+use crate::clock::Clock;
+use crate::metrics::{Metric, Metrics};
 use crate::problem::Problem;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -23,6 +25,14 @@ pub async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
+/// Counts an answer that is a fault of ours. To be laid around [`guarded`], which makes one of a panic.
+pub async fn counted(State((metrics, clock)): State<(Metrics, Clock)>, request: Request, next: Next) -> Response {
+    let recorder = metrics.begin(clock.now());
+    let response = next.run(request).await;
+    recorder.count(Metric::FunctionFaults, response.status().is_server_error().into());
+    response
+}
+
 /// No such route.
 pub async fn no_route() -> Problem {
     Problem::not_found("route")
@@ -39,9 +49,11 @@ mod tests {
     use axum::Router;
     use axum::body::{Body, to_bytes};
     use axum::routing::get;
+    use redial_domain::Timestamp;
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::metrics::Kept;
 
     async fn careless() -> &'static str {
         panic!("canary: a secret in a panic")
@@ -58,5 +70,22 @@ mod tests {
         let body = to_bytes(response.into_body(), 4096).await.unwrap();
         let problem: Problem = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem, Problem::internal());
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_counted_and_a_refusal_is_not() {
+        let kept = Kept::default();
+        let state = (kept.metrics(), Clock::manual(Timestamp::default()));
+        let router = Router::new()
+            .route("/careless", get(careless))
+            .fallback(no_route)
+            .layer(axum::middleware::from_fn(guarded))
+            .layer(axum::middleware::from_fn_with_state(state, counted));
+        for (path, faults) in [("/careless", 1), ("/elsewhere", 0)] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap();
+            let counted = kept.totals().get("FunctionFaults").cloned().unwrap_or_default();
+            assert_eq!(counted.iter().sum::<u64>(), faults, "{path}");
+        }
     }
 }

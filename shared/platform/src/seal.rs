@@ -1,5 +1,5 @@
 //! Secrets at rest: AES-256-GCM under a data key, bound to the tenant and endpoint they belong to, so that a row copied
-//! to another place does not open. Never logs, never prints.
+//! to another place does not open. Never logs, never prints. Where the data key comes from is `secrets`.
 
 use std::fmt;
 
@@ -25,6 +25,30 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the endpoint's secrets do not open with this data key")]
 pub struct SealError;
+
+/// Secrets as they are stored: without the data key, bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecrets(Vec<u8>);
+
+impl SealedSecrets {
+    /// What is stored; [`Sealer::open`] finds out whether it opens.
+    #[must_use]
+    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// What is to be stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedSecrets({} bytes)", self.0.len())
+    }
+}
 
 /// Seals and opens the secrets of endpoints.
 #[derive(Clone)]
@@ -101,7 +125,12 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError`] in practice never: the text is short.
-    pub fn seal(&self, tenant: &TenantId, endpoint: &EndpointId, secrets: &Credentials) -> Result<Vec<u8>, SealError> {
+    pub fn seal(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        secrets: &Credentials,
+    ) -> Result<SealedSecrets, SealError> {
         let text = serde_json::to_vec(&Sealed {
             s: secrets.secret.reveal().to_owned(),
             p: secrets
@@ -120,15 +149,20 @@ impl Sealer {
             .cipher
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| SealError)?;
-        Ok([&[VERSION], nonce.as_slice(), &ciphertext].concat())
+        Ok(SealedSecrets([&[VERSION], nonce.as_slice(), &ciphertext].concat()))
     }
 
     /// Opens what [`Sealer::seal`] sealed for the same endpoint.
     ///
     /// # Errors
     /// [`SealError`] if it does not open.
-    pub fn open(&self, tenant: &TenantId, endpoint: &EndpointId, sealed: &[u8]) -> Result<Credentials, SealError> {
-        let Some((&VERSION, rest)) = sealed.split_first() else {
+    pub fn open(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        sealed: &SealedSecrets,
+    ) -> Result<Credentials, SealError> {
+        let Some((&VERSION, rest)) = sealed.0.split_first() else {
             return Err(SealError);
         };
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError)?;
@@ -180,8 +214,9 @@ mod tests {
             Sealer::new(&[8; 32], Random::seeded(1)).open(&tenant, &endpoint, &sealed),
             Err(SealError)
         );
-        for cut in 0..sealed.len() {
-            assert_eq!(sealer.open(&tenant, &endpoint, &sealed[..cut]), Err(SealError));
+        for cut in 0..sealed.as_bytes().len() {
+            let torn = SealedSecrets::from_bytes(sealed.as_bytes()[..cut].to_vec());
+            assert_eq!(sealer.open(&tenant, &endpoint, &torn), Err(SealError));
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a function is told by its environment: read once at its start, here and nowhere else. template.yaml sets these; a
 //! missing one is an error, never a default that hides a mistake.
 
+use redial_domain::url::{InvalidOwnHost, OwnHost};
+
 use crate::queue::QueueUrls;
 use crate::store::Tables;
 
@@ -15,6 +17,8 @@ pub struct SettingsError {
 /// What every function knows.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Name of the stack that this function belongs to: the dimension of its metrics.
+    pub stack: String,
     /// The tables.
     pub tables: Tables,
     /// The queues.
@@ -23,8 +27,8 @@ pub struct Settings {
     pub api_origin: String,
     /// Absolute URL of `POST /v1/events`.
     pub ingest_url: String,
-    /// Id or ARN of the KMS key that wraps the data key.
-    pub kms_key: String,
+    /// URL of ingest for callers that sign with AWS credentials: no target of deliveries either.
+    pub ingest_iam_url: String,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one call: everybody else takes Settings")]
@@ -48,6 +52,28 @@ pub fn optional(name: &'static str) -> Option<String> {
     variable(name).ok()
 }
 
+/// What is logged: `error`, `warn`, `info`, `debug` or `trace`. Read before all other settings, so that what is wrong with
+/// them is logged.
+#[must_use]
+pub fn log_level() -> String {
+    optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned())
+}
+
+/// Id or ARN of the KMS key that wraps the data key. template.yaml tells it to the functions that may use it.
+///
+/// # Errors
+/// [`SettingsError`] if this function is none of them.
+pub fn kms_key() -> Result<String, SettingsError> {
+    variable("KMS_KEY_ID")
+}
+
+/// Certificate authorities that deliveries trust besides the public ones, for `redial_egress::authorities`; empty unless
+/// the operator names some.
+#[must_use]
+pub fn extra_authorities() -> String {
+    optional("EXTRA_AUTHORITIES").unwrap_or_default()
+}
+
 impl Settings {
     /// Reads the environment that template.yaml gives every function.
     ///
@@ -55,6 +81,7 @@ impl Settings {
     /// [`SettingsError`] names the first variable that is missing.
     pub fn from_environment() -> Result<Self, SettingsError> {
         Ok(Self {
+            stack: variable("STACK_NAME")?,
             tables: Tables {
                 config: variable("CONFIG_TABLE")?,
                 events: variable("EVENTS_TABLE")?,
@@ -69,7 +96,18 @@ impl Settings {
                 .trim_end_matches('/')
                 .to_owned(),
             ingest_url: optional("INGEST_URL").unwrap_or_default(),
-            kms_key: variable("KMS_KEY_ID")?,
+            ingest_iam_url: optional("INGEST_IAM_URL").unwrap_or_default(),
         })
+    }
+
+    /// The names under which this service is reached itself, as far as this function is told: no targets of deliveries.
+    ///
+    /// # Errors
+    /// [`InvalidOwnHost`] if a URL is none.
+    pub fn own_hosts(&self) -> Result<Vec<OwnHost>, InvalidOwnHost> {
+        let urls = [&self.api_origin, &self.ingest_url, &self.ingest_iam_url].into_iter();
+        urls.filter(|url| !url.is_empty())
+            .map(|url| OwnHost::parse(url))
+            .collect()
     }
 }

@@ -276,7 +276,7 @@ async fn what_a_paused_endpoint_held_is_released_when_it_is_resumed() {
         (&job["what"]["endpoint"], &job["what"]["state"]),
         (&made["id"], &json!("held"))
     );
-    assert_eq!(stand.sqs.counts("replay").unwrap().visible, 1);
+    assert_eq!(stand.sqs.counts("ReplayQueue").unwrap().visible, 1);
 }
 
 #[tokio::test]

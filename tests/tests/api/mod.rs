@@ -7,5 +7,6 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod keys;
+mod own_origin;
 mod parameters;
 mod stand;

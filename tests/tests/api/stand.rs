@@ -1,50 +1,31 @@
-//! The API and ingest as one router on the embedded services, with a clock that stands still until it is moved.
+//! The API and ingest as one router on the embedded services, with a clock that stands still until it is moved. Both may
+//! what their roles grant.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use bytes::Bytes;
-use redial_api::{Api, Parts};
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::retry::RetryPolicy;
-use redial_domain::url::OwnHost;
 use redial_domain::{DeliveryId, EventId, TenantId, Timestamp};
-use redial_ingest::Ingest;
-use redial_local::connector::{Answer, Service, sqs_client};
-use redial_local::dynamodb::Dynamo;
+use redial_local::permissions::Gate;
+use redial_local::runtime::{FunctionSettings, Machine, Storage};
 use redial_local::template::Template;
-use redial_platform::auth::{self, Authenticator, Scope};
-use redial_platform::queue::{QueueUrls, Queues};
-use redial_platform::seal::Sealer;
-use redial_platform::store::Tables;
+use redial_platform::auth::{self, Scope};
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
 use redial_platform::{Clock, Random, Store};
-use redial_sqs::{Settings, Sqs};
+use redial_sqs::Sqs;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+
+use crate::world;
 
 /// Longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// What time it is when a stand is made.
 pub const START_MS: i64 = 1_795_000_000_000;
-
-/// SQS behind the SDK's connector.
-struct Queueing(Sqs);
-
-impl Service for Queueing {
-    async fn answer(&self, operation: &str, body: Bytes) -> Answer {
-        let answer = self.0.call(&format!("AmazonSQS.{operation}"), &body).await;
-        let headers = answer.headers.into_iter().filter(|(name, _)| *name != "content-type");
-        Answer {
-            status: answer.status,
-            body: answer.body.into(),
-            headers: headers.collect(),
-        }
-    }
-}
 
 /// An answer, read whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,68 +53,46 @@ pub struct Stand {
     pub operator: String,
     random: Random,
     router: axum::Router,
+    gate: Arc<Gate>,
+    _machine: Machine,
     _folder: tempfile::TempDir,
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        world::nothing_was_denied(&self.gate);
+    }
 }
 
 impl Stand {
     pub async fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(START_MS));
         let random = Random::seeded(7);
-        let dynamo = Dynamo::memory().unwrap();
-        for table in Template::built_in().unwrap().tables {
-            dynamo.ensure(&table).await.unwrap();
-        }
-        let tables = Tables {
-            config: "ConfigTable".to_owned(),
-            events: "EventsTable".to_owned(),
-        };
-        let store = Store::new(dynamo.client(), tables, Sealer::new(&[9; 32], random.clone()));
-
         let folder = tempfile::tempdir().unwrap();
-        let now = clock.clone();
-        let sqs = Sqs::open(
-            folder.path(),
-            Settings::default(),
-            Arc::new(move || now.now().as_millis()),
-        )
-        .await
-        .unwrap();
-        let mut urls = Vec::new();
-        for name in ["delivery", "retry", "replay"] {
-            urls.push(sqs.create_queue(name, &BTreeMap::new()).await.unwrap());
-        }
-        let [delivery, retry, replay] = urls.try_into().unwrap();
-        let queues = Queues::new(
-            sqs_client(Queueing(sqs.clone())),
-            QueueUrls {
-                delivery,
-                retry,
-                replay,
-            },
-        );
-
-        let authenticator = Authenticator::new(store.clone(), clock.clone());
-        let api = Api::new(Parts {
-            store: store.clone(),
-            queues: queues.clone(),
-            authenticator: authenticator.clone(),
+        let gate = world::gate();
+        let settings = FunctionSettings {
             clock: clock.clone(),
             random: random.clone(),
-            policy: AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true),
-            own_hosts: vec![OwnHost::parse("127.0.0.1:4080").unwrap()],
-            ingest_url: "http://127.0.0.1:4080/v1/events".to_owned(),
+            targets: AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true),
             default_retry: RetryPolicy::from_delays(vec![1, 2]).unwrap(),
-            cursor_key: store.derive_key("cursors"),
-        });
-        let ingest = Ingest::new(store.clone(), queues, clock.clone(), random.clone());
-        let router = redial_api::router(Arc::new(api)).merge(redial_ingest::router(Arc::new(ingest), authenticator));
+            gate: Some(Arc::clone(&gate)),
+            ..FunctionSettings::new("http://127.0.0.1:4080", [9; 32])
+        };
+        let storage = Storage::TablesInMemory {
+            queues: folder.path().to_owned(),
+        };
+        let machine = Machine::open(&Template::built_in().unwrap(), &storage, settings)
+            .await
+            .unwrap();
         let mut stand = Self {
-            store,
+            store: machine.functions().store().clone(),
             clock,
-            sqs,
+            sqs: machine.services().sqs().clone(),
             operator: String::new(),
             random,
-            router,
+            router: machine.router(),
+            gate,
+            _machine: machine,
             _folder: folder,
         };
         stand.operator = stand.mint("operator").await;
@@ -169,7 +128,12 @@ impl Stand {
         if let Some(key) = key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        self.respond(request.body(body).unwrap()).await
+    }
+
+    /// One request as it is.
+    pub async fn respond(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap();
         Reply {
@@ -271,6 +235,7 @@ impl Stand {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            traceparent: None,
         }
     }
 

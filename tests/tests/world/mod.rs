@@ -3,29 +3,51 @@
 
 mod receiver;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt as _;
+use lambda_runtime::{Context, LambdaEvent};
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::signature::Secret;
-use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
+use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp, Traceparent};
+use redial_local::connector::Service as _;
+use redial_local::permissions::{Gate, Permissions};
 use redial_local::runtime::{FunctionSettings, Machine, Storage};
 use redial_local::template::Template;
 use redial_platform::auth::{self, Scope};
+use redial_platform::metrics::Kept;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::sweep::{CallEvent, HourCounts};
-use redial_platform::{Clock, Random, keys};
+use redial_platform::{Clock, Random, Store, keys};
 use redial_sqs::{Outgoing, ReceiveCountOnMove};
 use redial_sweeper::Summary;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 pub use receiver::{Behaviour, Received, Receiver};
+
+/// The roles of the template, read once.
+static PERMISSIONS: LazyLock<Permissions> = LazyLock::new(|| Permissions::built_in().unwrap());
+
+/// A gate that lets each function do what its role in the template grants.
+pub fn gate() -> Arc<Gate> {
+    Gate::new(PERMISSIONS.clone())
+}
+
+/// Fails if a function tried what its role does not grant, also if the function went on without it.
+pub fn nothing_was_denied(gate: &Gate) {
+    if !std::thread::panicking() {
+        assert_eq!(gate.take_denied(), BTreeSet::new());
+    }
+}
 
 /// When the clock of every world starts.
 const START: &str = "2026-11-20T05:00:30Z";
@@ -37,7 +59,15 @@ pub struct World {
     key: String,
     clock: Clock,
     dead_letters: AtomicUsize,
+    numbers: Kept,
+    gate: Arc<Gate>,
     _folder: TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        nothing_was_denied(&self.gate);
+    }
 }
 
 /// An endpoint with the receiver behind it.
@@ -54,13 +84,25 @@ impl World {
 
     /// A world whose redrives treat receive counts as said.
     pub async fn counting(count: ReceiveCountOnMove) -> Self {
+        Self::open(count, gate()).await
+    }
+
+    /// A world whose functions go through this gate.
+    pub async fn behind(gate: &Arc<Gate>) -> Self {
+        Self::open(ReceiveCountOnMove::default(), Arc::clone(gate)).await
+    }
+
+    async fn open(count: ReceiveCountOnMove, gate: Arc<Gate>) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::manual(Timestamp::parse(START).unwrap());
         let targets = AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true);
+        let numbers = Kept::default();
         let settings = FunctionSettings {
             clock: clock.clone(),
             random: Random::seeded(7),
             targets,
+            gate: Some(Arc::clone(&gate)),
+            metrics: numbers.metrics(),
             ..FunctionSettings::new("http://127.0.0.1:4080", [7; 32])
         };
         let storage = Storage::TablesInMemory {
@@ -75,6 +117,8 @@ impl World {
             receiver: Receiver::start(clock.clone()).await,
             key: key.reveal().to_owned(),
             dead_letters: AtomicUsize::new(0),
+            numbers,
+            gate,
             _folder: folder,
             machine,
             clock,
@@ -114,6 +158,28 @@ impl World {
                 serde_json::from_slice(&bytes).unwrap()
             },
         )
+    }
+
+    /// Posts one event as part of a trace.
+    pub async fn post_traced(&self, event: &Value, traceparent: &str) {
+        let request = Request::post("/v1/events")
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("traceparent", traceparent)
+            .body(Body::from(event.to_string()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 202);
+    }
+
+    /// Invokes ingest directly as part of a trace; answers its JSON.
+    pub async fn invoke_ingest_traced(&self, event: &Value, traceparent: &Traceparent) -> Value {
+        let ingest = self.machine.functions().ingest_invocation();
+        ingest.direct(&event.to_string(), Some(traceparent)).await
+    }
+
+    /// The operator's key.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -208,10 +274,32 @@ impl World {
         self.settle().await;
     }
 
+    /// Lets time pass in which nothing is worked on, as if no function had a place to run.
+    pub fn stand_still_ms(&self, ms: i64) {
+        self.machine.advance_to(self.clock.now().plus_millis(ms));
+    }
+
     /// Lets time pass and says what time it is then.
     pub async fn now_after(&self, ms: i64) -> Value {
         self.pass_ms(ms).await;
         self.now()
+    }
+
+    /// Invokes ingest directly, as Lambda does: answers its JSON.
+    pub async fn invoke_ingest(&self, payload: &str) -> Value {
+        let payload = RawValue::from_string(payload.to_owned()).unwrap();
+        let event = LambdaEvent::new(payload, Context::default());
+        self.machine
+            .functions()
+            .ingest_invocation()
+            .answer(event)
+            .await
+            .unwrap()
+    }
+
+    /// Invokes replay directly, as Lambda does: answers its JSON.
+    pub async fn invoke_replay(&self, payload: &str) -> Value {
+        self.machine.functions().replay().answer(payload).await.unwrap()
     }
 
     /// The schedule's call.
@@ -258,8 +346,22 @@ impl World {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            traceparent: None,
         };
         assert_eq!(store.record_state(&record).await.unwrap(), Recorded::Written);
+    }
+
+    /// An operation of DynamoDB by whoever runs the machine.
+    pub async fn in_table(&self, operation: &str, request: &Value) -> Value {
+        let body = request.to_string().into();
+        let answer = self.machine.services().dynamo().answer(operation, body).await;
+        assert_eq!(answer.status, 200, "{operation}: {answer:?}");
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// The tables, for whoever runs the machine.
+    pub fn store(&self) -> &Store {
+        self.machine.functions().store()
     }
 
     // The queues.
@@ -295,6 +397,13 @@ impl World {
     /// Messages that the dead-letter intake was given so far.
     pub fn dead_letters_seen(&self) -> usize {
         self.dead_letters.load(Ordering::SeqCst)
+    }
+
+    // What is counted.
+
+    /// What all functions counted since the last call (`Kept::totals`).
+    pub fn numbers(&self) -> BTreeMap<&'static str, Vec<u64>> {
+        self.numbers.totals()
     }
 
     // What must hold at the end.

@@ -31,6 +31,7 @@ pub struct Received {
     pub id: String,
     pub timestamp: String,
     pub signature: String,
+    pub traceparent: Option<String>,
     pub body: Bytes,
 }
 
@@ -105,6 +106,9 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         id: text("webhook-id"),
         timestamp: text("webhook-timestamp"),
         signature: text("webhook-signature"),
+        traceparent: headers
+            .get("traceparent")
+            .map(|value| value.to_str().unwrap().to_owned()),
         body,
     };
     let mut servers = receiver.servers.lock().unwrap();

@@ -56,25 +56,9 @@ impl Client {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", connection.key))
             .map_err(|_| CliError::usage("the key has characters that no key has"))?;
         bearer.set_sensitive(true);
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let roots = rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("redial-cli/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
+        let builder = https(&connection.url)?
             .timeout(REQUEST_TIMEOUT)
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]));
-        if is_loopback(&connection.url) {
-            // A proxy elsewhere would be asked for its own loopback.
-            builder = builder.no_proxy();
-        }
         let http = builder
             .build()
             .map_err(|source| unreachable_at(&connection.url, source))?;
@@ -228,6 +212,28 @@ impl Listing {
     pub(super) fn document(&self) -> Value {
         json!({ "items": self.items, "next": self.next })
     }
+}
+
+/// What every client of the command is built of: rustls with the public roots, no redirect, a bounded connect.
+///
+/// # Errors
+/// The TLS settings are not possible: never in practice.
+pub(super) fn https(url: &Url) -> Result<reqwest::ClientBuilder, rustls::Error> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("redial-cli/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT);
+    // A proxy elsewhere would be asked for its own loopback.
+    Ok(if is_loopback(url) { builder.no_proxy() } else { builder })
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::{escaped, note};
+use super::stack::StackError;
 
 /// The server refused, or a part of the work did not succeed.
 const EXIT_REFUSED: u8 = 1;
@@ -132,6 +133,12 @@ pub(super) enum CliError {
         /// What is wrong with the answer.
         what: String,
     },
+    /// What was asked for is not there.
+    #[error("{0}")]
+    NotThere(String),
+    /// A deployment cannot be worked on with AWS credentials.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// A local port cannot be listened on.
     #[error("cannot listen on 127.0.0.1:{port}")]
     Listen {
@@ -169,7 +176,10 @@ impl CliError {
             Self::OutputClosed => 0,
             Self::Usage(_) | Self::Read { .. } => EXIT_USAGE,
             Self::Refused(problem) if problem.is_transient() || problem.is_about_the_key() => EXIT_UNREACHABLE,
-            Self::Refused(_) | Self::Listen { .. } | Self::Output(_) => EXIT_REFUSED,
+            Self::Stack(error) if error.is_about_access() => EXIT_UNREACHABLE,
+            Self::Stack(_) | Self::NotThere(_) | Self::Refused(_) | Self::Listen { .. } | Self::Output(_) => {
+                EXIT_REFUSED
+            }
             Self::NotConnected(_) | Self::Unreachable { .. } | Self::Tls(_) | Self::NotUnderstood { .. } => {
                 EXIT_UNREACHABLE
             }

@@ -1,18 +1,23 @@
-//! `redial keys`: API keys. A key is shown once, when it is made, and never again.
+//! `redial keys`: API keys. A key is shown once, when it is made, and never again. The first one of a deployment is made
+//! with the deployer's own AWS credentials: its hash goes into the table, its text nowhere but to stdout.
 
 use clap::{Args, Subcommand};
+use redial_platform::auth::{self, Scope};
+use redial_platform::{Clock, Random};
 use reqwest::Method;
 use serde_json::json;
 
 use super::Session;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish};
-use super::output::{member, note};
+use super::output::{Output, member, note};
+use super::stack::{Stack, StackArgs, StackError};
 
 const EXAMPLES: &str = "\
 Examples:
   redial keys create ingest --name 'call engine'
   redial keys create tenant:acme --name 'portal of acme'
+  redial keys create --stack redial --region eu-central-1
   redial keys list
   redial keys revoke k7f3q2";
 
@@ -29,13 +34,7 @@ pub(super) struct KeysArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key; it is shown this once
-    Create {
-        /// What it may do: `ingest` (post events), `operator` (everything), `tenant:ID` (that tenant's things)
-        scope: String,
-        /// What it is for
-        #[arg(long)]
-        name: Option<String>,
-    },
+    Create(CreateArgs),
     /// List the keys, without their text
     List {
         /// Most keys to list
@@ -49,19 +48,98 @@ enum Action {
     },
 }
 
-pub(super) async fn run(args: KeysArgs) -> Result<Finish, CliError> {
-    let mut session = Session::open(&args.connection)?;
-    match args.action {
-        Action::Create { scope, name } => {
-            let mut body = json!({ "scope": scope });
-            if let Some(name) = name {
-                body["name"] = json!(name);
-            }
-            let made = session.client.send(Method::POST, &["v1", "keys"], Some(&body)).await?;
-            session.show(&made, &["id", "key", "scope", "name"])?;
-            note("keep the key now: it is not shown again");
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// What it may do: `ingest` (post events), `operator` (everything), `tenant:ID` (that tenant's things)
+    /// [default with --stack: operator]
+    #[arg(required_unless_present_any = ["scope_named", "stack"])]
+    scope: Option<String>,
+    /// The same, by name
+    #[arg(long = "scope", id = "scope_named", value_name = "SCOPE", conflicts_with = "scope")]
+    scope_named: Option<String>,
+    /// What it is for, at most 200 bytes
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// Columns of a key that was made, first to last.
+const MADE: [&str; 4] = ["id", "key", "scope", "name"];
+/// Longest name of a key, in bytes: as the API takes it.
+const MAX_NAME_BYTES: usize = 200;
+/// Name of a key that was given none.
+const FIRST_KEY: &str = "made with redial keys create --stack";
+
+/// Makes a key with AWS credentials: for a deployment that has none yet, or whose operators lost theirs.
+async fn create_in(stack: &Stack, scope: &Scope, name: &str, output: &mut Output) -> Result<(), CliError> {
+    let store = stack.store()?;
+    if let Scope::Tenant(tenant) = scope {
+        let known = store.version(tenant, 0).await;
+        let known = known.map_err(|error| StackError::store("dynamodb:GetItem", error))?;
+        known.ok_or_else(|| CliError::usage(format!("there is no tenant {tenant}")))?;
+    }
+    let url = stack.api()?;
+    let (text, key) = auth::mint(&Random::System, scope, name, Clock::System.now());
+    let put = store.put_api_key(&key).await;
+    put.map_err(|error| StackError::store("dynamodb:PutItem", error))?;
+    let made = json!({
+        "id": key.id,
+        "key": text.reveal(),
+        "scope": key.scope,
+        "name": key.name,
+        "created_at": key.created_at,
+        "url": url,
+    });
+    let shown = if output.is_json() {
+        output.document(&made)
+    } else {
+        output.fields(&made, &MADE)
+    };
+    if let Err(error) = shown {
+        note(&format!(
+            "the key {} was made and could not be shown: revoke it",
+            key.id
+        ));
+        return Err(error);
+    }
+    note(&format!(
+        "keep the key now: it is not shown again. To use it, without leaving it in the shell's history:\n  \
+         export REDIAL_URL={url}\n  read -rs REDIAL_KEY && export REDIAL_KEY    # then paste it\n  redial tenants list"
+    ));
+    Ok(())
+}
+
+async fn create(args: CreateArgs, connection: &ConnectionArgs) -> Result<(), CliError> {
+    let scope = args.scope.or(args.scope_named);
+    if args.stack.is_given() {
+        // What cannot be is refused before AWS is asked.
+        let scope = Scope::parse(scope.as_deref().unwrap_or("operator"))
+            .map_err(|invalid| CliError::usage(invalid.to_string()))?;
+        let name = args.name.as_deref().unwrap_or(FIRST_KEY);
+        if name.len() > MAX_NAME_BYTES {
+            return Err(CliError::usage(format!("a name has at most {MAX_NAME_BYTES} bytes")));
         }
+        if let Some(stack) = args.stack.open().await? {
+            return create_in(&stack, &scope, name, &mut Output::to_stdout(connection.json)).await;
+        }
+    }
+    let mut body = json!({ "scope": scope });
+    if let Some(name) = args.name {
+        body["name"] = json!(name);
+    }
+    let mut session = Session::open(connection)?;
+    let made = session.client.send(Method::POST, &["v1", "keys"], Some(&body)).await?;
+    session.show(&made, &MADE)?;
+    note("keep the key now: it is not shown again");
+    Ok(())
+}
+
+pub(super) async fn run(args: KeysArgs) -> Result<Finish, CliError> {
+    match args.action {
+        Action::Create(create_args) => create(create_args, &args.connection).await?,
         Action::List { limit } => {
+            let mut session = Session::open(&args.connection)?;
             let listing = session.client.list(&["v1", "keys"], &[], limit).await?;
             let names = ["id", "scope", "name", "created_at", "last_used_at"];
             let row = |item: &_| names.iter().map(|name| member(item, name)).collect();
@@ -73,6 +151,7 @@ pub(super) async fn run(args: KeysArgs) -> Result<Finish, CliError> {
             )?;
         }
         Action::Revoke { id } => {
+            let mut session = Session::open(&args.connection)?;
             session.client.send(Method::DELETE, &["v1", "keys", &id], None).await?;
             session.done("revoked", &id)?;
         }

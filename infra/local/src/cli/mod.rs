@@ -1,8 +1,9 @@
-//! The `redial` command: argument parsing and one module for each subcommand. Talks to Redial over its HTTP API only;
-//! never opens the store or the queues.
+//! The `redial` command: argument parsing and one module for each subcommand. Talks to Redial over its HTTP API; only what
+//! `stack` opens goes to a deployment's table or queue, with the deployer's own AWS credentials.
 
 mod client;
 mod connection;
+mod dead_letters;
 mod deliveries;
 mod endpoint_fields;
 mod endpoints;
@@ -15,6 +16,7 @@ mod output;
 mod replay;
 mod send;
 mod serve_args;
+mod stack;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -36,7 +38,8 @@ Redial delivers webhooks: a platform posts what happened, Redial signs it, POSTs
 retries with backoff, keeps what could not be delivered, and lets operators look and replay.
 
 `redial` alone, as `redial serve`, runs all of it on this machine. Every other command talks to a running Redial: \
-the one on this machine, or a deployment named by --url and --key.";
+the one on this machine, or a deployment named by --url and --key. With --stack a command works with your own AWS \
+credentials: for the first key of a deployment, and for dead letters that nobody can read.";
 
 const AFTER_HELP: &str = "\
 A first round, in two terminals after `redial serve`:
@@ -48,14 +51,15 @@ Exit codes:
   1  refused by Redial: not found, not valid, ...
      send: some events were refused; listen: a signature did not verify; replay: the job failed
   2  the command line or an input file cannot be understood; nothing was sent
-  3  Redial cannot be reached, answers with a server error, or does not accept the key
+  3  Redial cannot be reached, answers with a server error, or does not accept the key; with --stack, the same of AWS
 
 Environment:
   REDIAL_URL     where Redial's API is; --url comes first
   REDIAL_KEY     the API key, as rd_...; --key comes first
   REDIAL_TENANT  the tenant, for every command that takes --tenant
   REDIAL_DATA    the folder of `redial serve`; its serve.json names URL and key if nothing else does
-  REDIAL_LISTEN  the address of `redial serve`";
+  REDIAL_LISTEN  the address of `redial serve`
+  AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and the others of the AWS tools, with --stack";
 
 /// The `redial` command line.
 #[derive(Debug, Parser)]
@@ -77,6 +81,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
 }
 
 /// What a command works with: a client that is signed in, where it writes, what time it is.
@@ -171,6 +176,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Keys(args)) => keys::run(args).await,
+        Some(Command::DeadLetters(args)) => dead_letters::run(args).await,
     };
     match finish {
         Ok(finish) => finish.exit_code(),

@@ -16,8 +16,8 @@ use crate::dynamodb::DATABASE_FILE;
 const LOCK_FILE: &str = "serve.lock";
 /// The operator's key, as text.
 const OPERATOR_KEY_FILE: &str = "operator.key";
-/// The data key that seals the endpoints' secrets, as bytes.
-const DATA_KEY_FILE: &str = "secrets.key";
+/// What the endpoints' secrets lie under, as bytes: the key of the embedded KMS is derived from it.
+const SECRETS_KEY_FILE: &str = "secrets.key";
 /// Where the server is and the key for it, while it runs.
 const NOTE_FILE: &str = "serve.json";
 /// What the key is called in the list of keys.
@@ -124,12 +124,12 @@ impl DataFolder {
         }
     }
 
-    /// The key that seals the endpoints' secrets: made at the first start, the same ever after.
+    /// What the endpoints' secrets lie under: made at the first start, the same ever after.
     ///
     /// # Errors
     /// [`DataFolderError`] if the file cannot be read or written, holds no key, or is gone though there is a database.
-    pub fn data_key(&self, random: &Random) -> Result<[u8; DATA_KEY_BYTES], DataFolderError> {
-        let path = self.path.join(DATA_KEY_FILE);
+    pub fn secrets_key(&self, random: &Random) -> Result<[u8; DATA_KEY_BYTES], DataFolderError> {
+        let path = self.path.join(SECRETS_KEY_FILE);
         match read(&path)? {
             Some(bytes) => bytes.try_into().map_err(|_| DataFolderError::NotAKey { path }),
             None if self.path.join(DATABASE_FILE).exists() => Err(DataFolderError::KeyMissing { path }),
@@ -272,12 +272,12 @@ mod tests {
         let (operator, data) = {
             let folder = DataFolder::open(&path).unwrap();
             let operator = folder.operator_key(&random, NOW).unwrap();
-            (operator.reveal().to_owned(), folder.data_key(&random).unwrap())
+            (operator.reveal().to_owned(), folder.secrets_key(&random).unwrap())
         };
         let folder = DataFolder::open(&path).unwrap();
         assert_eq!(folder.operator_key(&random, NOW).unwrap().reveal(), operator);
-        assert_eq!(folder.data_key(&random).unwrap(), data);
-        for file in [OPERATOR_KEY_FILE, DATA_KEY_FILE, LOCK_FILE] {
+        assert_eq!(folder.secrets_key(&random).unwrap(), data);
+        for file in [OPERATOR_KEY_FILE, SECRETS_KEY_FILE, LOCK_FILE] {
             assert_eq!(mode(&path.join(file)), 0o600, "{file}");
         }
         assert_eq!(mode(&path), 0o700);
@@ -304,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_data_key_is_never_replaced_beside_a_database() {
+    fn a_lost_secrets_key_is_never_replaced_beside_a_database() {
         let dir = tempfile::tempdir().unwrap();
         let random = Random::seeded(1);
         let folder = DataFolder::open(dir.path()).unwrap();
-        folder.data_key(&random).unwrap();
-        fs::remove_file(dir.path().join(DATA_KEY_FILE)).unwrap();
-        folder.data_key(&random).unwrap();
-        fs::remove_file(dir.path().join(DATA_KEY_FILE)).unwrap();
+        folder.secrets_key(&random).unwrap();
+        fs::remove_file(dir.path().join(SECRETS_KEY_FILE)).unwrap();
+        folder.secrets_key(&random).unwrap();
+        fs::remove_file(dir.path().join(SECRETS_KEY_FILE)).unwrap();
         drop(crate::dynamodb::Dynamo::open(dir.path()).unwrap());
         assert!(matches!(
-            folder.data_key(&random),
+            folder.secrets_key(&random),
             Err(DataFolderError::KeyMissing { .. })
         ));
     }
@@ -323,15 +323,18 @@ mod tests {
     fn damaged_key_files_are_named_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(dir.path()).unwrap();
-        fs::write(dir.path().join(DATA_KEY_FILE), [1; 31]).unwrap();
+        fs::write(dir.path().join(SECRETS_KEY_FILE), [1; 31]).unwrap();
         fs::write(dir.path().join(OPERATOR_KEY_FILE), "hello").unwrap();
         let random = Random::seeded(1);
-        assert!(matches!(folder.data_key(&random), Err(DataFolderError::NotAKey { .. })));
+        assert!(matches!(
+            folder.secrets_key(&random),
+            Err(DataFolderError::NotAKey { .. })
+        ));
         assert!(matches!(
             folder.operator_key(&random, NOW),
             Err(DataFolderError::NotAKey { .. })
         ));
-        assert_eq!(fs::read(dir.path().join(DATA_KEY_FILE)).unwrap(), [1; 31]);
+        assert_eq!(fs::read(dir.path().join(SECRETS_KEY_FILE)).unwrap(), [1; 31]);
     }
 
     #[test]

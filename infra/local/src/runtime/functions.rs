@@ -13,9 +13,11 @@ use redial_domain::url::{InvalidOwnHost, OwnHost};
 use redial_egress::{Egress, EgressError, EgressSettings, Resolver, SystemResolver};
 use redial_ingest::Ingest;
 use redial_platform::auth::Authenticator;
+use redial_platform::metrics::Metrics;
 use redial_platform::queue::{QueueUrls, Queues};
-use redial_platform::seal::{DATA_KEY_BYTES, Sealer};
-use redial_platform::store::Tables;
+use redial_platform::seal::DATA_KEY_BYTES;
+use redial_platform::secrets::Secrets;
+use redial_platform::store::{StoreError, Tables};
 use redial_platform::{Clock, Random, Store};
 use redial_replay::Replay;
 use redial_sweeper::Sweeper;
@@ -23,14 +25,20 @@ use rustls::pki_types::CertificateDer;
 
 use super::mappings::Handler;
 use super::services::Services;
+use crate::connector;
+use crate::kms::Kms;
+use crate::permissions::{Api as Aws, Caller, Gate, Guarded};
 
 // Names in the template.
+const SECRETS_KEY: &str = "SecretsKey";
 const CONFIG_TABLE: &str = "ConfigTable";
 const EVENTS_TABLE: &str = "EventsTable";
 const DELIVERY_QUEUE: &str = "DeliveryQueue";
 const RETRY_QUEUE: &str = "RetryQueue";
 const REPLAY_QUEUE: &str = "ReplayQueue";
+const INGEST: &str = "Ingest";
 const DISPATCHER: &str = "Dispatcher";
+const API: &str = "Api";
 const REPLAY: &str = "Replay";
 const SWEEPER: &str = "Sweeper";
 
@@ -43,8 +51,8 @@ pub struct FunctionSettings {
     pub targets: AddressPolicy,
     /// The retry policy of endpoints that have none of their own.
     pub default_retry: RetryPolicy,
-    /// Seals the endpoints' secrets.
-    pub data_key: [u8; DATA_KEY_BYTES],
+    /// What the key of KMS is derived from, under which the endpoints' secrets lie; kept in the data folder.
+    pub secrets_key: [u8; DATA_KEY_BYTES],
     /// The clock of every function.
     pub clock: Clock,
     /// Ids, secrets and jitter.
@@ -53,22 +61,33 @@ pub struct FunctionSettings {
     pub resolver: Arc<dyn Resolver>,
     /// Certificate authorities trusted besides the public ones: for receivers of tests.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Where what is counted goes.
+    pub metrics: Metrics,
+    /// Lets each function do what its role grants, and nothing else; `None`: the functions are one process, and may what it
+    /// may. Costs a second reading of every request's JSON.
+    pub gate: Option<Arc<Gate>>,
 }
 
 impl FunctionSettings {
     /// The deployed rules and defaults, on the system's clock, randomness and resolver.
     #[must_use]
-    pub fn new(origin: impl Into<String>, data_key: [u8; DATA_KEY_BYTES]) -> Self {
+    pub fn new(origin: impl Into<String>, secrets_key: [u8; DATA_KEY_BYTES]) -> Self {
         Self {
             origin: origin.into(),
             targets: AddressPolicy::strict(),
             default_retry: RetryPolicy::default(),
-            data_key,
+            secrets_key,
             clock: Clock::System,
             random: Random::System,
             resolver: Arc::new(SystemResolver),
             extra_roots: Vec::new(),
+            metrics: Metrics::default(),
+            gate: None,
         }
+    }
+
+    fn caller(&self, function: &str) -> Option<Caller> {
+        self.gate.as_ref().map(|gate| Caller::new(function, gate))
     }
 }
 
@@ -81,6 +100,9 @@ pub enum FunctionsError {
     /// The origin is none.
     #[error(transparent)]
     Origin(#[from] InvalidOwnHost),
+    /// The key of the endpoints' secrets cannot be kept.
+    #[error("the key of the endpoints' secrets cannot be kept")]
+    SecretsKey(#[source] StoreError),
 }
 
 /// All functions, sharing what one process can share.
@@ -88,12 +110,53 @@ pub enum FunctionsError {
 pub struct Functions {
     store: Store,
     queues: Queues,
+    kms: Kms,
     authenticator: Authenticator,
     ingest: Arc<Ingest>,
     dispatcher: Dispatcher,
     replay: Replay,
     api: Arc<Api>,
     sweeper: Sweeper,
+}
+
+/// The clients of functions, each its own, as on Lambda.
+struct Clients<'a> {
+    services: &'a Services,
+    settings: &'a FunctionSettings,
+    kms: Kms,
+}
+
+impl Clients<'_> {
+    fn store(&self, caller: Option<Caller>) -> Store {
+        let tables = Tables {
+            config: CONFIG_TABLE.to_owned(),
+            events: EVENTS_TABLE.to_owned(),
+        };
+        Store::new(self.services.dynamodb_client_of(caller), tables)
+    }
+
+    fn queues(&self, caller: Option<Caller>) -> Queues {
+        let urls = QueueUrls {
+            delivery: self.services.queue_url(DELIVERY_QUEUE),
+            retry: self.services.queue_url(RETRY_QUEUE),
+            replay: self.services.queue_url(REPLAY_QUEUE),
+        };
+        Queues::new(self.services.sqs_client_of(caller), urls)
+    }
+
+    fn of(&self, function: &str) -> (Store, Queues) {
+        let caller = || self.settings.caller(function);
+        (self.store(caller()), self.queues(caller()))
+    }
+
+    fn secrets(&self, function: &str, store: &Store) -> Secrets {
+        let kms = connector::kms_client(Guarded {
+            service: self.kms.clone(),
+            api: Aws::Kms,
+            caller: self.settings.caller(function),
+        });
+        Secrets::new(store.clone(), kms, self.kms.arn(), self.settings.random.clone())
+    }
 }
 
 impl Functions {
@@ -103,72 +166,76 @@ impl Functions {
     /// [`FunctionsError`] if the settings are not possible.
     pub fn new(services: &Services, settings: &FunctionSettings) -> Result<Self, FunctionsError> {
         let (clock, random) = (settings.clock.clone(), settings.random.clone());
-        let tables = Tables {
-            config: CONFIG_TABLE.to_owned(),
-            events: EVENTS_TABLE.to_owned(),
+        let clients = Clients {
+            services,
+            settings,
+            kms: Kms::new(SECRETS_KEY, &settings.secrets_key, random.clone()),
         };
-        let sealer = Sealer::new(&settings.data_key, random.clone());
-        let store = Store::new(services.dynamodb_client(), tables, sealer);
-        let urls = QueueUrls {
-            delivery: services.queue_url(DELIVERY_QUEUE),
-            retry: services.queue_url(RETRY_QUEUE),
-            replay: services.queue_url(REPLAY_QUEUE),
-        };
-        let queues = Queues::new(services.sqs_client(), urls);
         let own_hosts = vec![OwnHost::parse(&settings.origin)?];
-        let egress = EgressSettings {
-            resolver: Arc::clone(&settings.resolver),
-            extra_roots: settings.extra_roots.clone(),
-            // The wall's, also where tests step the functions' clock: it notices that the process stood still.
-            ..EgressSettings::new(
-                settings.targets.clone(),
-                own_hosts.clone(),
-                Arc::new(|| Clock::System.now()),
-            )
-        };
-        let dispatcher = Dispatcher::new(redial_dispatcher::Parts {
-            store: store.clone(),
-            queues: queues.clone(),
-            egress: Arc::new(Egress::new(egress)?),
+        let (store, queues) = clients.of(INGEST);
+        let authenticator = Authenticator::new(store.clone(), clock.clone());
+        let ingest = Ingest::new(redial_ingest::Parts {
+            store,
+            queues,
             clock: clock.clone(),
             random: random.clone(),
-            api_origin: settings.origin.clone(),
-            default_retry: settings.default_retry.clone(),
+            metrics: settings.metrics.clone(),
         });
-        let authenticator = Authenticator::new(store.clone(), clock.clone());
+        let dispatcher = dispatcher(&clients, own_hosts.clone())?;
+        let (store, queues) = clients.of(API);
         let api = Api::new(redial_api::Parts {
-            store: store.clone(),
-            queues: queues.clone(),
-            authenticator: authenticator.clone(),
+            secrets: clients.secrets(API, &store),
+            authenticator: authenticator.through(store.clone()),
+            store,
+            queues,
             clock: clock.clone(),
             random: random.clone(),
             policy: settings.targets.clone(),
             own_hosts,
             ingest_url: format!("{}/v1/events", settings.origin),
             default_retry: settings.default_retry.clone(),
-            cursor_key: store.derive_key("cursors"),
+            metrics: settings.metrics.clone(),
         });
-        Ok(Self {
-            ingest: Arc::new(Ingest::new(
-                store.clone(),
-                queues.clone(),
-                clock.clone(),
-                random.clone(),
-            )),
-            dispatcher,
-            replay: Replay::new(store.clone(), queues.clone(), clock.clone(), random.clone()),
-            api: Arc::new(api),
-            sweeper: Sweeper::new(
-                store.clone(),
-                queues.clone(),
-                clock,
-                random,
-                settings.default_retry.clone(),
-            ),
+        let (store, queues) = clients.of(REPLAY);
+        let metrics = settings.metrics.clone();
+        let replay = Replay::new(store, queues, clock.clone(), random.clone(), metrics);
+        let (store, queues) = clients.of(SWEEPER);
+        let sweeper = Sweeper::new(redial_sweeper::Parts {
             store,
             queues,
+            clock,
+            random,
+            default_retry: settings.default_retry.clone(),
+            metrics: settings.metrics.clone(),
+        });
+        Ok(Self {
+            store: clients.store(None),
+            queues: clients.queues(None),
+            kms: clients.kms,
             authenticator,
+            ingest: Arc::new(ingest),
+            dispatcher,
+            replay,
+            api: Arc::new(api),
+            sweeper,
         })
+    }
+
+    /// Goes on with a data folder from before there was a KMS in it: there the secrets were sealed under `secrets_key`
+    /// itself, which becomes the data key.
+    ///
+    /// # Errors
+    /// [`FunctionsError::SecretsKey`] if the tables fail.
+    pub(super) async fn keep_old_secrets(&self, secrets_key: &[u8; DATA_KEY_BYTES]) -> Result<(), FunctionsError> {
+        let kept = async {
+            let has_data_key = self.store.wrapped_data_key().await?.is_some();
+            // Without a tenant nothing was ever sealed: the first secret makes a key of its own.
+            if !has_data_key && !self.store.tenants(None, 1).await?.is_empty() {
+                self.store.put_wrapped_data_key(self.kms.wrap(secrets_key)).await?;
+            }
+            Ok(())
+        };
+        kept.await.map_err(FunctionsError::SecretsKey)
     }
 
     /// What a function does with a batch; `None` if no function of that name takes batches.
@@ -206,10 +273,23 @@ impl Functions {
         (function == SWEEPER).then_some(&self.sweeper)
     }
 
+    /// Ingest as Lambda invokes it: by a function URL of either kind, or directly.
+    #[must_use]
+    pub fn ingest_invocation(&self) -> redial_ingest::Invocation {
+        let router = redial_ingest::router(Arc::clone(&self.ingest), self.authenticator.clone());
+        redial_ingest::Invocation::new(Arc::clone(&self.ingest), router)
+    }
+
     /// Everything that is reached over HTTP, under one origin.
     pub fn router(&self) -> axum::Router {
         let ingest = redial_ingest::router(Arc::clone(&self.ingest), self.authenticator.clone());
         ingest.merge(redial_api::router(Arc::clone(&self.api)))
+    }
+
+    /// Replay, to be invoked by hand.
+    #[must_use]
+    pub const fn replay(&self) -> &Replay {
+        &self.replay
     }
 
     /// The sweeper, to be called by hand.
@@ -218,17 +298,39 @@ impl Functions {
         &self.sweeper
     }
 
-    /// The tables, as the functions see them.
+    /// The tables, for whoever runs this process: no role stands between.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The queues, as the functions see them.
+    /// The queues, for whoever runs this process.
     #[must_use]
     pub const fn queues(&self) -> &Queues {
         &self.queues
     }
+}
+
+fn dispatcher(clients: &Clients<'_>, own_hosts: Vec<OwnHost>) -> Result<Dispatcher, FunctionsError> {
+    let settings = clients.settings;
+    let egress = EgressSettings {
+        resolver: Arc::clone(&settings.resolver),
+        extra_roots: settings.extra_roots.clone(),
+        // The wall's, also where tests step the functions' clock: it notices that the process stood still.
+        ..EgressSettings::new(settings.targets.clone(), own_hosts, Arc::new(|| Clock::System.now()))
+    };
+    let (store, queues) = clients.of(DISPATCHER);
+    Ok(Dispatcher::new(redial_dispatcher::Parts {
+        secrets: clients.secrets(DISPATCHER, &store),
+        store,
+        queues,
+        egress: Arc::new(Egress::new(egress)?),
+        clock: settings.clock.clone(),
+        random: settings.random.clone(),
+        api_origin: settings.origin.clone(),
+        default_retry: settings.default_retry.clone(),
+        metrics: settings.metrics.clone(),
+    }))
 }
 
 fn handler<F, R>(handle: F) -> Handler

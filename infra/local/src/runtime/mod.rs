@@ -128,6 +128,7 @@ impl Machine {
         let clock = settings.clock.clone();
         let services = Services::open(storage, template, clock.clone(), receive_count_on_move).await?;
         let functions = Functions::new(&services, &settings)?;
+        functions.keep_old_secrets(&settings.secrets_key).await?;
         let mapping = |source: &EventSourceMapping| {
             let handler = functions
                 .batches_of(&source.function)

@@ -12,6 +12,7 @@ use redial_sqs::{Counts, JournalError, ReceiveCountOnMove, Sqs, SqsError};
 
 use crate::connector::{self, Answer, Service};
 use crate::dynamodb::{Dynamo, OpenError, StorageFailure, TableError};
+use crate::permissions::{Api, Caller, Guarded};
 use crate::template::{Queue, Template};
 
 /// The folder of the queues, in the data folder.
@@ -170,16 +171,34 @@ impl Services {
         ]
     }
 
-    /// A client of DynamoDB.
+    /// A client of DynamoDB that may everything.
     #[must_use]
     pub fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamo.client()
+        self.dynamodb_client_of(None)
     }
 
-    /// A client of SQS.
+    /// A client of SQS that may everything.
     #[must_use]
     pub fn sqs_client(&self) -> aws_sdk_sqs::Client {
-        connector::sqs_client(QueueService(self.sqs.clone()))
+        self.sqs_client_of(None)
+    }
+
+    /// A client of DynamoDB for a function, which may what its role grants.
+    pub(super) fn dynamodb_client_of(&self, caller: Option<Caller>) -> aws_sdk_dynamodb::Client {
+        connector::dynamodb_client(Guarded {
+            service: self.dynamo.clone(),
+            api: Api::DynamoDb,
+            caller,
+        })
+    }
+
+    /// A client of SQS for a function, which may what its role grants.
+    pub(super) fn sqs_client_of(&self, caller: Option<Caller>) -> aws_sdk_sqs::Client {
+        connector::sqs_client(Guarded {
+            service: QueueService(self.sqs.clone()),
+            api: Api::Sqs,
+            caller,
+        })
     }
 
     /// The URL of a queue.

@@ -90,3 +90,72 @@ async fn an_idle_machine_has_nothing_to_do_and_stops_at_once() {
     assert_eq!(machine.start().stop(Duration::from_secs(30)).await, 0);
     machine.close().await;
 }
+
+/// What an endpoint's secrets are now, as the API shows them.
+async fn secret_of(machine: &Machine, key: &str, tenant: &str, endpoint: &str) -> serde_json::Value {
+    use tower::ServiceExt as _;
+    let request = axum::http::Request::get(format!("/v1/tenants/{tenant}/endpoints/{endpoint}/secret"))
+        .header("authorization", format!("Bearer {key}"))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let response = machine.router().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Before there was a KMS in it, a data folder's secrets lay under the key of its file itself.
+#[tokio::test]
+async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
+    use redial_domain::endpoint::{Endpoint, EndpointState};
+    use redial_domain::signature::Secret;
+    use redial_domain::{EndpointId, TenantId};
+    use redial_platform::auth::{self, Scope};
+    use redial_platform::seal::{Credentials, Sealer};
+    use redial_platform::store::config::{Change, Tenant};
+
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::Folder(folder.path().to_owned());
+    let template = Template::built_in().unwrap();
+    let open = || Machine::open(&template, &storage, settings());
+    let now = settings().clock.now();
+    let (tenant, id) = (TenantId::parse("acme").unwrap(), EndpointId::mint(1));
+    let secret = Secret::from_random([3; 32]);
+    let (key, stored) = auth::mint(&Random::seeded(2), &Scope::Operator, "test", now);
+
+    // As such a folder was left: an endpoint, and no data key.
+    let machine = open().await.unwrap();
+    let store = machine.functions().store();
+    store.put_api_key(&stored).await.unwrap();
+    let made = Tenant::new(tenant.clone(), now);
+    store.change(&tenant, 0, Change::PutTenant(&made)).await.unwrap();
+    let sealer = Sealer::new(&settings().secrets_key, Random::seeded(3));
+    let credentials = Credentials {
+        secret: secret.clone(),
+        previous: None,
+    };
+    let sealed = sealer.seal(&tenant, &id, &credentials).unwrap();
+    let written = serde_json::json!({
+        "url": "https://example.com/hook", "timeout_ms": 10_000, "event_types": [], "agents": [], "exclude_agents": []
+    });
+    let mut endpoint = Endpoint {
+        id: id.clone(),
+        tenant: tenant.clone(),
+        state: EndpointState::Active,
+        settings: serde_json::from_value(written).unwrap(),
+        version: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    let change = Change::PutEndpoint(&mut endpoint, &sealed);
+    store.change(&tenant, 1, change).await.unwrap();
+    assert_eq!(store.wrapped_data_key().await.unwrap(), None);
+    machine.close().await;
+
+    for _ in 0..2 {
+        let machine = open().await.unwrap();
+        let shown = secret_of(&machine, key.reveal(), "acme", id.as_str()).await;
+        assert_eq!(shown["secret"], secret.reveal());
+        machine.close().await;
+    }
+}

@@ -63,7 +63,7 @@ impl Server {
             Ok(address) => format!("http://{address}"),
             Err(source) => return Err(refused(args.listen, source)),
         };
-        let data_key = folder.data_key(&random)?;
+        let secrets_key = folder.secrets_key(&random)?;
         let key = folder.operator_key(&random, clock.now())?;
         let settings = FunctionSettings {
             targets: targets(args.strict_targets)?,
@@ -72,7 +72,7 @@ impl Server {
                 None => RetryPolicy::default(),
             },
             clock: clock.clone(),
-            ..FunctionSettings::new(url.as_str(), data_key)
+            ..FunctionSettings::new(url.as_str(), secrets_key)
         };
         let storage = Storage::Folder(folder.path().to_owned());
         let machine = Machine::open(&template, &storage, settings).await?;
@@ -175,12 +175,13 @@ async fn store_key(store: &Store, key: &KeyText, clock: &Clock) -> Result<(), Se
     let Some(wanted) = data_folder::stored(key, clock.now()) else {
         return Ok(());
     };
-    if store
-        .api_key(&wanted.id)
-        .await?
-        .is_none_or(|there| there.hash != wanted.hash)
-    {
-        store.put_api_key(&wanted).await?;
+    match store.api_key(&wanted.id).await? {
+        Some(there) if there.hash == wanted.hash => return Ok(()),
+        Some(_) => {
+            store.delete_api_key(&wanted.id).await?;
+        }
+        None => {}
     }
+    store.put_api_key(&wanted).await?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use redial_domain::endpoint::Endpoint;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
 use crate::keys::{self, Key};
-use crate::seal::Credentials;
+use crate::seal::SealedSecrets;
 
 /// Days that a tenant's events are kept, unless its settings say otherwise.
 pub const DEFAULT_RETENTION_DAYS: u16 = 30;
@@ -59,13 +58,13 @@ impl Tenant {
     }
 }
 
-/// An endpoint with its secrets.
+/// An endpoint with its secrets, sealed: whoever reads configurations cannot read them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEndpoint {
     /// What everybody may know.
     pub endpoint: Endpoint,
-    /// What only the dispatcher and the tenant may.
-    pub credentials: Credentials,
+    /// What only the dispatcher and the tenant may; `Secrets` opens it.
+    pub sealed: SealedSecrets,
 }
 
 /// A tenant with all its endpoints, as of one version.
@@ -111,7 +110,7 @@ pub enum Change<'a> {
     /// A tenant is made or its settings are set.
     PutTenant(&'a Tenant),
     /// An endpoint is made or set; its `version` is filled in.
-    PutEndpoint(&'a mut Endpoint, &'a Credentials),
+    PutEndpoint(&'a mut Endpoint, &'a SealedSecrets),
     /// An endpoint is deleted.
     DeleteEndpoint(&'a EndpointId),
 }
@@ -161,7 +160,7 @@ impl Store {
             if item.key().sk == "tenant" {
                 settings = Some(parse::<Tenant>(&item, "j")?);
             } else {
-                endpoints.push(Arc::new(self.read_endpoint(tenant, &item)?));
+                endpoints.push(Arc::new(read_endpoint(&item)?));
             }
         }
         Ok(settings.map(|tenant| TenantConfig {
@@ -169,13 +168,6 @@ impl Store {
             tenant,
             endpoints,
         }))
-    }
-
-    fn read_endpoint(&self, tenant: &TenantId, item: &Item) -> Result<StoredEndpoint, StoreError> {
-        let endpoint: Endpoint = parse(item, "j")?;
-        let sealed = item.need("x", item.get_bytes("x"))?;
-        let credentials = self.sealer.open(tenant, &endpoint.id, sealed)?;
-        Ok(StoredEndpoint { endpoint, credentials })
     }
 
     /// Applies `change` if the tenant's version is still `expected` (0: there is no tenant yet). Answers the new version.
@@ -194,10 +186,10 @@ impl Store {
                 let entry = Item::from(&keys::directory(tenant)).text("j", json(settings));
                 writes.push(TransactWriteItem::builder().set_put(put(entry)).build());
             }
-            Change::PutEndpoint(endpoint, credentials) => {
+            Change::PutEndpoint(endpoint, sealed) => {
                 endpoint.version = version;
-                let sealed = self.sealer.seal(tenant, &endpoint.id, credentials)?;
                 let key = keys::endpoint(tenant, &endpoint.id);
+                let sealed = sealed.as_bytes().to_vec();
                 let item = Item::from(&key).text("j", json(endpoint)).bytes("x", sealed);
                 writes.push(TransactWriteItem::builder().set_put(put(item)).build());
             }
@@ -286,16 +278,21 @@ impl Store {
         self.query_all(query, limit).await
     }
 
-    /// Stores a key.
+    /// Stores a new key.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
+    /// [`StoreError::Conflict`] if there is one of its id: another key, which stays.
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        self.put(
-            &self.tables.config,
-            Item::from(&keys::api_key(&key.id)).text("j", json(key)),
-        )
-        .await
+        let item = Item::from(&keys::api_key(&key.id)).text("j", json(key));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.config)
+            .set_item(Some(item.0));
+        match put.condition_expression("attribute_not_exists(pk)").send().await {
+            Err(error) if is_refused(&error) => Err(StoreError::Conflict("the key")),
+            other => other.map(|_| ()).map_err(dynamo("PutItem")),
+        }
     }
 
     /// Notes when a key was used, if it still exists.
@@ -328,36 +325,42 @@ impl Store {
             .await;
         Ok(old.map_err(dynamo("DeleteItem"))?.attributes.is_some())
     }
-}
 
-/// The wrapped data key, if one is stored. Free of a [`Store`], which needs the key to exist.
-///
-/// # Errors
-/// [`StoreError`] if DynamoDB fails.
-pub async fn wrapped_data_key(client: &Client, table: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let key = Some(Item::from(&keys::data_key()).0);
-    let answer = client
-        .get_item()
-        .table_name(table)
-        .consistent_read(true)
-        .set_key(key)
-        .send()
-        .await;
-    let item = answer.map_err(dynamo("GetItem"))?.item.map(Item);
-    Ok(item.and_then(|item| item.get_bytes("w").map(<[u8]>::to_vec)))
-}
-
-/// Stores the wrapped data key unless one is there; whoever comes second reads the first one's.
-///
-/// # Errors
-/// [`StoreError`] if DynamoDB fails.
-pub async fn put_wrapped_data_key(client: &Client, table: &str, wrapped: Vec<u8>) -> Result<(), StoreError> {
-    let item = Item::from(&keys::data_key()).bytes("w", wrapped);
-    let put = client.put_item().table_name(table).set_item(Some(item.0));
-    match put.condition_expression("attribute_not_exists(pk)").send().await {
-        Err(error) if is_refused(&error) => Ok(()),
-        other => other.map(|_| ()).map_err(dynamo("PutItem")),
+    /// The data key as KMS wrapped it, if there is one yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the stored item cannot be read.
+    pub async fn wrapped_data_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let item = self.get(&self.tables.config, &keys::data_key(), true).await?;
+        let wrapped = item.map(|item| Ok(item.need("w", item.get_bytes("w"))?.to_vec()));
+        wrapped.transpose()
     }
+
+    /// Stores the wrapped data key; false if there is one already, which stays: whoever comes second reads the first one's.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_wrapped_data_key(&self, wrapped: Vec<u8>) -> Result<bool, StoreError> {
+        let item = Item::from(&keys::data_key()).bytes("w", wrapped);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.config)
+            .set_item(Some(item.0));
+        match put.condition_expression("attribute_not_exists(pk)").send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(dynamo("PutItem")(error)),
+        }
+    }
+}
+
+fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
+    let sealed = item.need("x", item.get_bytes("x"))?.to_vec();
+    Ok(StoredEndpoint {
+        endpoint: parse(item, "j")?,
+        sealed: SealedSecrets::from_bytes(sealed),
+    })
 }
 
 fn is_conflict<R>(error: &aws_sdk_dynamodb::error::SdkError<TransactWriteItemsError, R>) -> bool {

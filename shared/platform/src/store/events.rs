@@ -158,7 +158,7 @@ impl Store {
             Ok(_) => Ok(PutEvent::Stored),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let old = Item(failed.item().cloned().unwrap_or_default());
+                    let old = Item::stored(failed.item().cloned().unwrap_or_default())?;
                     Ok(PutEvent::Exists(Box::new(read_event(
                         &event.tenant,
                         event.id.clone(),

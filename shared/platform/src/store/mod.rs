@@ -11,14 +11,14 @@ pub mod sweep;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 
+use crate::format::Newer;
 use crate::item::{Attributes, Corrupt, Item};
 use crate::keys::Key;
-use crate::seal::{DATA_KEY_BYTES, SealError, Sealer};
 
 /// Items in one `BatchWriteItem`, by AWS's limit.
 const BATCH_WRITE: usize = 25;
@@ -35,6 +35,8 @@ pub enum StoreError {
     Dynamo {
         /// The operation.
         operation: &'static str,
+        /// The code of AWS's refusal, if it answered.
+        code: Option<String>,
         /// What the SDK said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -47,12 +49,12 @@ pub enum StoreError {
     /// A stored item cannot be read.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
+    /// A newer version of Redial wrote the item.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// A stored content cannot be read.
     #[error(transparent)]
     Blob(#[from] crate::blob::BlobError),
-    /// A stored secret cannot be opened.
-    #[error(transparent)]
-    Seal(#[from] SealError),
     /// Somebody else changed the same thing meanwhile; asking again helps.
     #[error("{0} was changed by somebody else at the same time")]
     Conflict(&'static str),
@@ -61,11 +63,12 @@ pub enum StoreError {
 /// Keeps an SDK error with its operation's name.
 fn dynamo<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> StoreError
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     move |error| StoreError::Dynamo {
         operation,
+        code: error.code().map(str::to_owned),
         source: aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string().into(),
     }
 }
@@ -91,20 +94,13 @@ pub struct Tables {
 pub struct Store {
     client: Client,
     tables: Tables,
-    sealer: Sealer,
 }
 
 impl Store {
     /// A store on two existing tables.
     #[must_use]
-    pub const fn new(client: Client, tables: Tables, sealer: Sealer) -> Self {
-        Self { client, tables, sealer }
-    }
-
-    /// A key of 32 bytes for `purpose`, derived from the data key: the same in every environment that shares the tables.
-    #[must_use]
-    pub fn derive_key(&self, purpose: &str) -> [u8; DATA_KEY_BYTES] {
-        self.sealer.derive_key(purpose)
+    pub const fn new(client: Client, tables: Tables) -> Self {
+        Self { client, tables }
     }
 
     async fn get(&self, table: &str, key: &Key, consistent: bool) -> Result<Option<Item>, StoreError> {
@@ -114,7 +110,7 @@ impl Store {
             .send()
             .await
             .map_err(dynamo("GetItem"))?;
-        Ok(answer.item.map(Item))
+        Ok(answer.item.map(Item::stored).transpose()?)
     }
 
     async fn put(&self, table: &str, item: Item) -> Result<(), StoreError> {
@@ -134,7 +130,9 @@ impl Store {
                 .send()
                 .await
                 .map_err(dynamo("Query"))?;
-            items.extend(page.items.unwrap_or_default().into_iter().map(Item));
+            for item in page.items.unwrap_or_default() {
+                items.push(Item::stored(item)?);
+            }
             start = page.last_evaluated_key;
             if start.is_none() || items.len() >= limit {
                 items.truncate(limit);
@@ -217,7 +215,9 @@ impl Store {
             let Ok(keys) = keys else { return Ok(found) };
             let call = self.client.batch_get_item().request_items(table, keys);
             let answer = call.send().await.map_err(dynamo("BatchGetItem"))?;
-            found.extend(answer.responses.unwrap_or_default().into_values().flatten().map(Item));
+            for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                found.push(Item::stored(item)?);
+            }
             wanted = answer
                 .unprocessed_keys
                 .unwrap_or_default()

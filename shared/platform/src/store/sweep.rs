@@ -169,6 +169,49 @@ impl Store {
         .await
     }
 
+    /// The tenants whose ledger did not balance when it was last counted, and by how many deliveries.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    pub async fn unbalanced(&self, now: Timestamp) -> Result<BTreeMap<TenantId, u64>, StoreError> {
+        let query = self.partition(&self.tables.events, keys::UNBALANCED_PARTITION, " ", "~");
+        let items = self.query_all(query.consistent_read(true), usize::MAX).await?;
+        // DynamoDB deletes what is past its ttl days late; it counts as gone.
+        let kept = items
+            .iter()
+            .filter(|item| item.get_number("ttl").is_some_and(|ttl| ttl > now.as_secs()));
+        let read = |item: &Item| {
+            let tenant = item.need("sk", TenantId::parse(&item.key().sk).ok())?;
+            let difference = item.get_number("n").and_then(|n| u64::try_from(n).ok());
+            Ok((tenant, item.need("n", difference)?))
+        };
+        kept.map(read).collect()
+    }
+
+    /// Notes by how many deliveries a tenant's ledger does not balance.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn put_unbalanced(
+        &self,
+        tenant: &TenantId,
+        difference: u64,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let item = Item::from(&keys::unbalanced(tenant))
+            .number("n", i64::try_from(difference).unwrap_or(i64::MAX))
+            .number("ttl", expires_at.as_secs());
+        self.put(&self.tables.events, item).await
+    }
+
+    /// Notes that a tenant's ledger balances again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn delete_unbalanced(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        self.delete_all(&self.tables.events, &[keys::unbalanced(tenant)]).await
+    }
+
     /// A tenant's events accepted from `since` up to, not reaching, `until`, oldest first in one shard, at most `limit`;
     /// strongly read if `consistent`. Without their contents; those with the platform's own ids come from their time rows.
     ///
@@ -188,7 +231,7 @@ impl Store {
         let query = self
             .partition(&self.tables.events, &pk, &encode_time(since), &to)
             .filter_expression("attribute_not_exists(own)")
-            .projection_expression("pk, sk, #at, sh, m, ty, ag, c, #ttl")
+            .projection_expression("pk, sk, #at, sh, m, ty, ag, c, #ttl, fv")
             .expression_attribute_names("#at", "at")
             .expression_attribute_names("#ttl", "ttl")
             .consistent_read(consistent);

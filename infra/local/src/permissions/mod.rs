@@ -1,0 +1,245 @@
+//! What the roles of `template.yaml` grant to each function, and a gate that lets nothing else through. On in every test,
+//! so that what is denied on AWS is denied there; a local run needs none, its functions are one process.
+//!
+//! Only what the roles' own policies say is granted: a managed policy is for what Lambda itself does, and a call of a
+//! function that only such a policy would allow is denied here.
+
+mod gate;
+mod request;
+mod role;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::template::{BUILT_IN, TemplateError, document};
+
+pub(crate) use gate::Guarded;
+pub use gate::{Caller, Gate};
+pub(crate) use request::Api;
+
+/// What a function asked for: one action on one resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The function, by its name in the template.
+    pub function: String,
+    /// The action as IAM names it: `dynamodb:PutItem`.
+    pub action: String,
+    /// The resource, by its name in the template; an index as `Table/index/name`.
+    pub resource: String,
+    /// The partition keys that it reads or writes: `dynamodb:LeadingKeys`.
+    pub keys: BTreeSet<String>,
+}
+
+/// One thing that a statement of a role grants: an action on a resource, or a pattern of partition keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// The function.
+    pub function: String,
+    /// The statement of its role, from 0.
+    pub statement: usize,
+    /// The action; of a pattern, `dynamodb:LeadingKeys` with the pattern.
+    pub action: String,
+    /// The resource.
+    pub resource: String,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.function, self.action, self.resource)
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {:?}", self.function, self.action, self.resource, self.keys)
+    }
+}
+
+/// A statement of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Statement {
+    function: String,
+    /// Its place in the role.
+    number: usize,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    keys: Option<LeadingKeys>,
+}
+
+/// A condition on partition keys: each key of a request must match one of the patterns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LeadingKeys {
+    patterns: Vec<String>,
+    /// True if `*` and `?` stand for others.
+    like: bool,
+}
+
+impl LeadingKeys {
+    fn matching(&self, key: &str) -> Option<&String> {
+        let matches = |pattern: &&String| {
+            if self.like {
+                is_like(pattern.as_bytes(), key.as_bytes())
+            } else {
+                pattern.as_str() == key
+            }
+        };
+        self.patterns.iter().find(matches)
+    }
+}
+
+/// IAM's `StringLike`: `*` is any text, `?` any character.
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| is_like(rest, &text[skipped..])),
+        ([b'?', pattern @ ..], [_, text @ ..]) => is_like(pattern, text),
+        ([p, pattern @ ..], [t, text @ ..]) => p == t && is_like(pattern, text),
+        _ => false,
+    }
+}
+
+impl Statement {
+    fn grants(&self, call: &Call) -> bool {
+        self.function == call.function
+            && self.actions.contains(&call.action)
+            && self.resources.contains(&call.resource)
+            // As `ForAllValues` says: a request without keys matches every condition on them.
+            && self.keys.as_ref().is_none_or(|keys| call.keys.iter().all(|key| keys.matching(key).is_some()))
+    }
+
+    fn grant(&self, action: String, resource: &str) -> Grant {
+        Grant {
+            function: self.function.clone(),
+            statement: self.number,
+            action,
+            resource: resource.to_owned(),
+        }
+    }
+
+    fn pattern(&self, pattern: &str) -> Grant {
+        self.grant(format!("dynamodb:LeadingKeys {pattern}"), &self.resources.join(" "))
+    }
+
+    fn all(&self) -> BTreeSet<Grant> {
+        let of_resource = |resource: &String| {
+            let resource = resource.clone();
+            let actions = self.actions.iter();
+            actions.map(move |action| self.grant(action.clone(), &resource))
+        };
+        let patterns = self.keys.iter().flat_map(|keys| &keys.patterns);
+        let patterns = patterns.map(|pattern| self.pattern(pattern));
+        self.resources.iter().flat_map(of_resource).chain(patterns).collect()
+    }
+
+    /// What of it a call needs that it grants.
+    fn needed(&self, call: &Call) -> BTreeSet<Grant> {
+        let keys = self.keys.iter();
+        let patterns = keys.flat_map(|keys| call.keys.iter().filter_map(|key| keys.matching(key)));
+        let patterns = patterns.map(|pattern| self.pattern(pattern));
+        let action = self.grant(call.action.clone(), &call.resource);
+        patterns.chain([action]).collect()
+    }
+}
+
+/// What every function may do.
+#[derive(Debug, Clone)]
+pub struct Permissions {
+    statements: Vec<Statement>,
+    /// Tables with the name of their partition key.
+    partition_keys: BTreeMap<String, String>,
+}
+
+impl Permissions {
+    /// Those of the template that this program was built with.
+    ///
+    /// # Errors
+    /// [`TemplateError`] as [`Permissions::read`].
+    pub fn built_in() -> Result<Self, TemplateError> {
+        Self::read(BUILT_IN)
+    }
+
+    /// Those of a template.
+    ///
+    /// # Errors
+    /// [`TemplateError`] names what is not understood: a function without a role of the template, a statement that
+    /// denies, a resource that is not one of the template's, an unknown condition.
+    pub fn read(yaml: &str) -> Result<Self, TemplateError> {
+        // What it includes watches; roles and tables are in the template itself, or not understood.
+        let resources = document::resources(yaml, |_| Ok("{}".to_owned()))?;
+        Ok(Self {
+            statements: role::statements(&resources)?,
+            partition_keys: role::partition_keys(&resources),
+        })
+    }
+
+    /// True if the role of the calling function grants the call.
+    #[must_use]
+    pub fn allow(&self, call: &Call) -> bool {
+        self.statements.iter().any(|statement| statement.grants(call))
+    }
+
+    /// Everything that is granted.
+    #[must_use]
+    pub fn grants(&self) -> BTreeSet<Grant> {
+        self.statements.iter().flat_map(Statement::all).collect()
+    }
+
+    /// What of it none of these calls needs.
+    #[must_use]
+    pub fn unused(&self, calls: &BTreeSet<Call>) -> BTreeSet<Grant> {
+        let used = |call| {
+            self.statements
+                .iter()
+                .find(|statement| statement.grants(call))
+                .map(|s| s.needed(call))
+        };
+        let used: BTreeSet<Grant> = calls.iter().filter_map(used).flatten().collect();
+        self.grants().difference(&used).cloned().collect()
+    }
+
+    /// Which of these calls are not granted.
+    #[must_use]
+    pub fn denied(&self, calls: &BTreeSet<Call>) -> BTreeSet<Call> {
+        calls.iter().filter(|call| !self.allow(call)).cloned().collect()
+    }
+
+    /// The same without one of its grants.
+    #[must_use]
+    pub fn without(&self, grant: &Grant) -> Self {
+        let mut less = self.clone();
+        less.statements = less
+            .statements
+            .into_iter()
+            .flat_map(|statement| without(statement, grant))
+            .collect();
+        less
+    }
+
+    /// The partition key of a table.
+    fn partition_key(&self, table: &str) -> Option<&str> {
+        self.partition_keys.get(table).map(String::as_str)
+    }
+}
+
+/// A statement without a grant, as the statements that are left: one for each resource, since an action may go for one of
+/// them only.
+fn without(statement: Statement, grant: &Grant) -> Vec<Statement> {
+    if !statement.all().contains(grant) {
+        return vec![statement];
+    }
+    let mut left = statement.clone();
+    if let Some(keys) = &mut left.keys {
+        keys.patterns.retain(|pattern| statement.pattern(pattern) != *grant);
+    }
+    let of_resource = |resource: &String| {
+        let stays = |action: &&String| statement.grant((*action).clone(), resource) != *grant;
+        Statement {
+            actions: statement.actions.iter().filter(stays).cloned().collect(),
+            resources: vec![resource.clone()],
+            ..left.clone()
+        }
+    };
+    statement.resources.iter().map(of_resource).collect()
+}
