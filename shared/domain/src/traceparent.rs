@@ -23,9 +23,8 @@ impl Traceparent {
     /// Reads one; `None` if it is none of version 00: lower-case hexadecimal, neither id all zeros.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = |part: &str, len: usize| {
-            part.len() == len && part.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let hex =
+            |part: &str, len: usize| part.len() == len && part.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
         let id = |part: &str, len: usize| hex(part, len) && part.bytes().any(|c| c != b'0');
         let mut parts = text.strip_prefix(VERSION).filter(|_| text.len() == LEN)?.split('-');
         let (trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?);
