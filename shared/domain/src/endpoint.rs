@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event_type::EventTypeName;
-use crate::filter::Filter;
+use crate::filter::{Filter, Miss};
 use crate::id::{AgentId, EndpointId, TenantId};
 use crate::invalid::Invalid;
 use crate::profile::Profile;
@@ -137,13 +137,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Why an event of this type and agent does not reach it; `None`: it is to be delivered, or held, here.
+    #[must_use]
+    pub fn miss(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> Option<Miss> {
+        if self.state == EndpointState::Inactive {
+            return Some(Miss::Inactive);
+        }
+        if !self.settings.profile.carries(event_type) {
+            return Some(Miss::NotInProfile);
+        }
+        self.settings.filter.miss(event_type, agent)
+    }
+
     /// True if an event of this type and agent is to be delivered (or held) here.
     #[must_use]
     pub fn matches(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> bool {
-        let settings = &self.settings;
-        self.state != EndpointState::Inactive
-            && settings.profile.carries(event_type)
-            && settings.filter.matches(event_type, agent)
+        self.miss(event_type, agent).is_none()
     }
 }
 
@@ -215,9 +224,33 @@ mod tests {
             updated_at: Timestamp::default(),
         };
         let name = EventTypeName::parse("call.ended").unwrap();
-        assert!(!endpoint(EndpointState::Inactive).matches(&name, None));
+        assert_eq!(
+            endpoint(EndpointState::Inactive).miss(&name, None),
+            Some(Miss::Inactive)
+        );
         for state in [EndpointState::Active, EndpointState::Paused, EndpointState::Disabled] {
             assert!(endpoint(state).matches(&name, None), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_a_profile_has_no_name_for_does_not_reach_it() {
+        let endpoint = Endpoint {
+            id: EndpointId::mint(1),
+            tenant: TenantId::parse("acme").unwrap(),
+            state: EndpointState::Active,
+            settings: EndpointSettings {
+                profile: Profile::Utel,
+                ..settings()
+            },
+            version: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        let miss = |name: &str| endpoint.miss(&EventTypeName::parse(name).unwrap(), None);
+        assert_eq!(
+            (miss("call.ended"), miss("qa.scored")),
+            (None, Some(Miss::NotInProfile))
+        );
     }
 }

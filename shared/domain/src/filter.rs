@@ -90,13 +90,58 @@ impl Filter {
         Ok(())
     }
 
-    /// True if an event of this type and agent is wanted. An event without an agent never passes a list of agents.
+    /// Why an event of this type and agent is not wanted; `None`: it is. An event without an agent never passes a list of
+    /// agents.
+    #[must_use]
+    pub fn miss(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> Option<Miss> {
+        if !self.event_types.is_empty() && !self.event_types.iter().any(|p| p.matches(event_type)) {
+            return Some(Miss::TypeNotWanted);
+        }
+        match agent {
+            Some(agent) if self.exclude_agents.contains(agent) => Some(Miss::AgentExcluded),
+            Some(agent) if !self.agents.is_empty() && !self.agents.contains(agent) => Some(Miss::AgentNotWanted),
+            None if !self.agents.is_empty() => Some(Miss::NoAgent),
+            _ => None,
+        }
+    }
+
+    /// True if an event of this type and agent is wanted.
     #[must_use]
     pub fn matches(&self, event_type: &EventTypeName, agent: Option<&AgentId>) -> bool {
-        let type_wanted = self.event_types.is_empty() || self.event_types.iter().any(|p| p.matches(event_type));
-        let agent_wanted = self.agents.is_empty() || agent.is_some_and(|agent| self.agents.contains(agent));
-        let excluded = agent.is_some_and(|agent| self.exclude_agents.contains(agent));
-        type_wanted && agent_wanted && !excluded
+        self.miss(event_type, agent).is_none()
+    }
+}
+
+/// Why an event does not reach an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Miss {
+    /// The endpoint is inactive.
+    Inactive,
+    /// The endpoint's profile has no name for the event type.
+    NotInProfile,
+    /// `event_types` does not list it.
+    TypeNotWanted,
+    /// `agents` does not list the event's agent.
+    AgentNotWanted,
+    /// `agents` lists some, and the event has none.
+    NoAgent,
+    /// `exclude_agents` lists the event's agent.
+    AgentExcluded,
+}
+
+impl Miss {
+    /// The reason as a sentence, with what to change.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Inactive => "The endpoint is inactive: activate it.",
+            Self::NotInProfile => "The endpoint's profile has no name for this event type: another profile carries it.",
+            Self::TypeNotWanted => "event_types does not list this event type, nor a prefix of it.",
+            Self::AgentNotWanted => "agents does not list the event's agent.",
+            Self::NoAgent => "agents lists agents, and the event has none.",
+            Self::AgentExcluded => "exclude_agents lists the event's agent.",
+        }
     }
 }
 
@@ -134,6 +179,20 @@ mod tests {
         assert!(matches(&filter, "call.ended", Some("agt_1")));
         assert!(!matches(&filter, "call.ended", Some("agt_2")));
         assert!(!matches(&filter, "call.ended", None));
+    }
+
+    #[test]
+    fn a_miss_says_which_list_it_was() {
+        let filter = filter(r#"{"event_types":["call.*"],"agents":["agt_1","agt_2"],"exclude_agents":["agt_2"]}"#);
+        let miss = |event_type: &str, agent: Option<&str>| {
+            let agent = agent.map(|a| AgentId::parse(a).unwrap());
+            filter.miss(&EventTypeName::parse(event_type).unwrap(), agent.as_ref())
+        };
+        assert_eq!(miss("call.ended", Some("agt_1")), None);
+        assert_eq!(miss("qa.scored", Some("agt_1")), Some(Miss::TypeNotWanted));
+        assert_eq!(miss("call.ended", Some("agt_2")), Some(Miss::AgentExcluded));
+        assert_eq!(miss("call.ended", Some("agt_3")), Some(Miss::AgentNotWanted));
+        assert_eq!(miss("call.ended", None), Some(Miss::NoAgent));
     }
 
     #[test]

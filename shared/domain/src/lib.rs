@@ -4,6 +4,7 @@
 //! Everything that decides what happens to an event or a delivery lives here, and nothing else does.
 
 pub mod address;
+pub mod auth;
 pub mod catalogue;
 pub mod delivery;
 pub mod endpoint;

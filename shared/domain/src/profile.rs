@@ -4,6 +4,7 @@
 pub mod names;
 mod utel;
 pub mod voicehub;
+pub mod webhook_resource;
 
 use serde::{Deserialize, Serialize};
 
