@@ -23,7 +23,7 @@ LADDER_S=180 ROLE_S=60
 MARK=smoke-$(date +%s)
 SCRATCH=$(mktemp -d)
 STARTED_MS=$(($(date +%s) * 1000))
-passed=0 failed=0 tenant='' key_id='' receiver='' role='' queues=()
+passed=0 failed=0 tenant='' endpoint='' key_id='' receiver='' role='' queues=()
 
 ok() { passed=$((passed + 1)) && printf 'ok   %s\n' "$1"; }
 fail() { failed=$((failed + 1)) && printf 'FAIL %s\n' "$1"; }
@@ -52,15 +52,17 @@ api() {
 }
 
 clean_up() {
+    local status=$?
     set +e
     printf -- '-- cleaning up\n'
-    [ -z "$tenant" ] || api DELETE "/v1/tenants/$tenant/endpoints/$endpoint" >/dev/null
+    [ -z "$endpoint" ] || api DELETE "/v1/tenants/$tenant/endpoints/$endpoint" >/dev/null
     [ -z "$key_id" ] || api DELETE "/v1/keys/$key_id" >/dev/null
     [ -z "$receiver" ] || aws lambda delete-function --function-name "$receiver"
     [ -z "$receiver" ] || aws logs delete-log-group --log-group-name "/aws/lambda/$receiver" 2>/dev/null
     [ -z "$role" ] || aws iam delete-role --role-name "$role"
     for queue in "${queues[@]}"; do aws sqs delete-queue --queue-url "$queue"; done
     rm -rf "$SCRATCH"
+    [ "$status" -eq 0 ] || fail "the script broke off with status $status"
     printf 'smoke: %s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
     exit $?
@@ -105,7 +107,11 @@ check 'the IAM URL lets in nobody who does not sign' "$(status --request POST --
 key_id=$(jq -r .id "$SCRATCH/made")
 (umask 077 && jq -r '"authorization: Bearer " + .key' "$SCRATCH/made" >"$SCRATCH/key")
 rm "$SCRATCH/made"
-within 10 api GET /v1/keys >/dev/null && ok 'a key made with redial keys create --stack opens the API'
+if within 10 api GET /v1/keys >/dev/null; then
+    ok 'a key made with redial keys create --stack opens the API'
+else
+    fail 'the new key does not open the API'
+fi
 
 eval "$(aws configure export-credentials --format env)"
 # signed URL BODY
