@@ -19,6 +19,8 @@ export AWS_REGION=$REGION AWS_PAGER=
 ATTEMPTS=8
 # How long the ladder and a new role may take, in seconds.
 LADDER_S=180 ROLE_S=60
+# Executions at once that the mappings must leave: one for ingest, one for api.
+ROOM=2
 
 MARK=smoke-$(date +%s)
 SCRATCH=$(mktemp -d)
@@ -85,15 +87,18 @@ for name in Ingest Dispatcher Api Replay Sweeper; do
         --query ReservedConcurrentExecutions --output text)
     check "$name has no reserved concurrency: a throttle would burn receives" "$reserved" None
 done
-aws lambda list-event-source-mappings --function-name "$(resource Dispatcher)" >"$SCRATCH/mappings"
-check 'both mappings of the dispatcher are enabled and limited' \
-    "$(jq '[.EventSourceMappings[] | select(.State == "Enabled" and .ScalingConfig.MaximumConcurrency > 1)] | length' "$SCRATCH/mappings")" 2
+# Two of the dispatcher, one of replay, one of the intake.
+for name in Dispatcher Replay Sweeper; do
+    aws lambda list-event-source-mappings --function-name "$(resource $name)"
+done >"$SCRATCH/mappings"
+check 'all four mappings are enabled and limited' \
+    "$(jq --slurp '[.[].EventSourceMappings[] | select(.State == "Enabled" and .ScalingConfig.MaximumConcurrency > 1)] | length' "$SCRATCH/mappings")" 4
 limit=$(aws lambda get-account-settings --query AccountLimit.ConcurrentExecutions --output text)
-wanted=$(jq '[.EventSourceMappings[].ScalingConfig.MaximumConcurrency] | add' "$SCRATCH/mappings")
-if [ "$wanted" -lt "$limit" ]; then
-    ok "the account's $limit executions at once are more than the dispatcher's $wanted"
+wanted=$(jq --slurp '[.[].EventSourceMappings[].ScalingConfig.MaximumConcurrency] | add' "$SCRATCH/mappings")
+if [ $((wanted + ROOM)) -le "$limit" ]; then
+    ok "the account's $limit executions at once leave room for ingest and api beside the mappings' $wanted"
 else
-    fail "the account allows $limit executions at once, the dispatcher wants $wanted: lower DeliveryConcurrency and RetryConcurrency"
+    fail "the account allows $limit executions at once, the mappings take $wanted and ingest and api need $ROOM: lower DeliveryConcurrency, RetryConcurrency and ReplayConcurrency"
 fi
 
 # ---- the function URLs: whom they let in ------------------------------------------------------------------------------
@@ -114,11 +119,15 @@ else
 fi
 
 eval "$(aws configure export-credentials --format env)"
+# From a file as well: printf is bash's own, so the credentials are on no command line.
+(
+    umask 077
+    printf 'user = "%s:%s"\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$SCRATCH/signer"
+    [ -z "${AWS_SESSION_TOKEN:-}" ] || printf 'header = "x-amz-security-token: %s"\n' "$AWS_SESSION_TOKEN" >>"$SCRATCH/signer"
+)
 # signed URL BODY
 signed() {
-    curl --silent --show-error --fail-with-body --aws-sigv4 "aws:amz:$REGION:lambda" \
-        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
-        ${AWS_SESSION_TOKEN:+--header "x-amz-security-token: $AWS_SESSION_TOKEN"} \
+    curl --silent --show-error --fail-with-body --aws-sigv4 "aws:amz:$REGION:lambda" --config "$SCRATCH/signer" \
         --header 'content-type: application/json' --data-binary "$2" "$1"
 }
 

@@ -31,7 +31,7 @@ from stage import RECEIVER, Front, prepare
 EVENTS = ROOT / "infra" / "events"
 TENANT = "acme"
 # As in a new account, where ten executions at once is all there is: each is a process on this machine.
-PARAMETERS = {"Architecture": "x86_64", "DeliveryConcurrency": "4", "RetryConcurrency": "2"}
+PARAMETERS = {"Architecture": "x86_64", "DeliveryConcurrency": "2", "RetryConcurrency": "2", "ReplayConcurrency": "2"}
 # Five attempts a second apart. `delivery` redrives after three receives, so the last two are made from `retry`.
 RETRY = {"attempts": 5, "delays": [1, 1, 1, 1]}
 DELIVERY_RECEIVES = 3

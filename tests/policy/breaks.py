@@ -1,4 +1,5 @@
-"""For each check a break that it, and no other, must find: one edit of one file. `policy.py` applies them to copies.
+"""For each check a break that it, and no other, must find: one edit of one file, or one
+resource taken away. `policy.py` applies them to copies.
 
 Must never edit two things at once: a check is proven by the smallest thing that it must not miss.
 """
@@ -21,7 +22,34 @@ class Edit:
     file: str = TEMPLATE
 
 
-BREAKS = [
+@dataclass(frozen=True)
+class Taken:
+    """A resource that SAM makes, and no line of a file says, is taken out of what CloudFormation gets."""
+
+    breaks: str
+    resource: str
+
+    @property
+    def what(self) -> str:
+        return f"without {self.resource}"
+
+
+# As SAM calls what it makes of a function's FunctionUrlConfig.
+PERMISSIONS_OF_URLS = [
+    "IngestUrlPublicPermissions",
+    "IngestURLInvokeAllowPublicAccess",
+    "ApiUrlPublicPermissions",
+    "ApiURLInvokeAllowPublicAccess",
+]
+
+
+def opened(what: str) -> str:
+    """A permission for everybody, before the URL with IAM."""
+    permission = f"    Type: AWS::Lambda::Permission\n    Properties: {{ {what}, Principal: '*' }}\n"
+    return f"  Opened:\n{permission}\n  IngestIamUrl:\n"
+
+
+BREAKS: list[Edit | Taken] = [
     Edit(
         "sam validate --lint finds nothing",
         "an attribute of no type",
@@ -66,7 +94,7 @@ BREAKS = [
     Edit(
         "every mapping has a concurrency of its own",
         "one without",
-        "            ScalingConfig: { MaximumConcurrency: 5 }\n",
+        "            ScalingConfig: { MaximumConcurrency: !Ref ReplayConcurrency }\n",
         "",
     ),
     Edit(
@@ -130,11 +158,36 @@ BREAKS = [
         "      CodeUri: functions/replay\n",
         "      CodeUri: functions/replay\n      FunctionUrlConfig: { AuthType: NONE }\n",
     ),
+    *(Taken("a URL without IAM may be called and may invoke", resource) for resource in PERMISSIONS_OF_URLS),
     Edit(
-        "the URL with IAM lets nobody in by itself",
-        "everybody let in",
+        "everybody may do nothing but call the URLs without IAM",
+        "the URL with IAM opened",
         "  IngestIamUrl:\n",
-        "  IngestIamOpen:\n    Type: AWS::Lambda::Permission\n    Properties: { Action: 'lambda:InvokeFunctionUrl', FunctionName: !Ref IngestIam, Principal: '*' }\n\n  IngestIamUrl:\n",
+        opened("FunctionName: !Ref IngestIam, Action: 'lambda:InvokeFunctionUrl'"),
+    ),
+    Edit(
+        "everybody may do nothing but call the URLs without IAM",
+        "the URL with IAM opened by the name of its alias",
+        "  IngestIamUrl:\n",
+        opened("FunctionName: !Sub '${Ingest}:iam', Action: 'lambda:InvokeFunctionUrl', FunctionUrlAuthType: AWS_IAM"),
+    ),
+    Edit(
+        "everybody may do nothing but call the URLs without IAM",
+        "the function itself opened",
+        "  IngestIamUrl:\n",
+        opened("FunctionName: !Ref Ingest, Action: 'lambda:InvokeFunction'"),
+    ),
+    Edit(
+        "everybody may do nothing but call the URLs without IAM",
+        "any URL of the function opened",
+        "  IngestIamUrl:\n",
+        opened("FunctionName: !Ref Ingest, Action: 'lambda:InvokeFunctionUrl'"),
+    ),
+    Edit(
+        "the one URL with IAM is that of an alias of ingest",
+        "an alias that is not there",
+        "Qualifier: iam, AuthType: AWS_IAM",
+        "Qualifier: mai, AuthType: AWS_IAM",
     ),
     Edit(
         "every log group has an end",
@@ -226,6 +279,27 @@ BREAKS = [
         "one that tells nobody",
         "    AlarmActions: [{ Ref: AlarmTopic }]\n",
         "",
+        OPERATIONS,
+    ),
+    Edit(
+        "no alarm needs the minute that FILL makes up for late data",
+        "every minute of a filled rate",
+        "    DatapointsToAlarm: 3\n",
+        "    DatapointsToAlarm: 5\n",
+        OPERATIONS,
+    ),
+    Edit(
+        "no alarm needs the minute that FILL makes up for late data",
+        "every minute, because no number is said",
+        "    DatapointsToAlarm: 3\n",
+        "",
+        OPERATIONS,
+    ),
+    Edit(
+        "no alarm needs the minute that FILL makes up for late data",
+        "every minute of a filled sum",
+        "Expression: seen + hidden",
+        "Expression: FILL(seen, 0) + FILL(hidden, 0)",
         OPERATIONS,
     ),
     Edit(

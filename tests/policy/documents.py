@@ -10,6 +10,7 @@ import copy
 import functools
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Documents:
 
 
 def target(value: Any) -> str | None:
-    """The resource that a `Ref`, a `GetAtt` or a `Sub` of one of its attributes names."""
+    """The resource that a `Ref`, a `GetAtt` or a `Sub` of it or of one of its attributes names."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
     ((function, argument),) = value.items()
@@ -106,8 +107,10 @@ def target(value: Any) -> str | None:
         return argument
     if function == "Fn::GetAtt":
         return argument[0] if isinstance(argument, list) else argument.split(".")[0]
-    if function == "Fn::Sub" and isinstance(argument, str) and argument.startswith("${"):
-        return argument[2:].split("}")[0].split(".")[0]
+    # Nothing but the reference: with more behind it, as in `${Function}:alias`, it names another thing.
+    if function == "Fn::Sub" and isinstance(argument, str):
+        whole = re.fullmatch(r"\$\{(\w+)(\.\w+)*\}", argument)
+        return whole[1] if whole else None
     return None
 
 

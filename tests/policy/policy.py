@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent / "outside"))
 
 from checks import Report, run  # noqa: E402
 
-from breaks import BREAKS, Edit  # noqa: E402
+from breaks import BREAKS, Edit, Taken  # noqa: E402
 from rules import RULES  # noqa: E402
 from tools import cfn_lint, parliament_findings, sam_validate  # noqa: E402
 
@@ -38,8 +38,12 @@ def wrong(check: Callable[[Documents], list[str]], documents: Documents) -> list
         return [f"{type(error).__name__}: {error}"]
 
 
-def broken(edit: Edit) -> Documents:
-    """The files with one edit."""
+def broken(edit: Edit | Taken) -> Documents:
+    """The files with one edit, or without one of the resources that SAM makes of them."""
+    if isinstance(edit, Taken):
+        documents = Documents()
+        del documents.resources[edit.resource]
+        return documents
     text = text_of(edit.file)
     if edit.old not in text:
         raise LookupError(f"{edit.file} has no {edit.old!r} to break")

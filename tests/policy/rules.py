@@ -153,27 +153,48 @@ def stays(documents: Documents) -> list[str]:
 # ---- Functions, their URLs and logs ---------------------------------------------------------------------------------
 
 
-def permissions(documents: Documents, function: str) -> set[str]:
-    """What everybody may do with a function."""
-    granted = documents.of_type("AWS::Lambda::Permission").values()
-    return {it["Action"] for it in granted if target(it["FunctionName"]) == function and it["Principal"] == "*"}
+def without_iam(documents: Documents) -> dict[str, str | None]:
+    """The URLs that ask IAM nothing, each with its function."""
+    urls = documents.of_type("AWS::Lambda::Url")
+    return {name: target(url["TargetFunctionArn"]) for name, url in urls.items() if url["AuthType"] == "NONE"}
+
+
+def open_to_all(documents: Documents) -> dict[str, dict]:
+    """The permissions that everybody has."""
+    granted = documents.of_type("AWS::Lambda::Permission")
+    return {name: it for name, it in granted.items() if "*" in json.dumps(it["Principal"])}
+
+
+def both_of_a_url(function: str | None) -> list[dict]:
+    """What a URL without IAM needs, to the letter: without its condition either opens more than that URL.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+    """
+    to_all = {"FunctionName": {"Ref": function}, "Principal": "*"}
+    return [
+        {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE", **to_all},
+        {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True, **to_all},
+    ]
 
 
 @rule("a URL without IAM may be called and may invoke")
 def public_urls(documents: Documents) -> list[str]:
-    urls = documents.of_type("AWS::Lambda::Url")
-    public = {name: target(url["TargetFunctionArn"]) for name, url in urls.items() if url["AuthType"] == "NONE"}
+    public, granted = without_iam(documents), open_to_all(documents).values()
     if public != PUBLIC_URLS:
         return [f"without IAM: {public}"]
-    both = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
-    return [
-        f"{name}: {permissions(documents, function)}"
-        for name, function in public.items()
-        if permissions(documents, function) != both
-    ]
+    return [f"{name}: missing {it}" for name, to in public.items() for it in both_of_a_url(to) if it not in granted]
 
 
-@rule("the URL with IAM lets nobody in by itself")
+@rule("everybody may do nothing but call the URLs without IAM")
+def nothing_else_open(documents: Documents) -> list[str]:
+    needed = [it for function in without_iam(documents).values() for it in both_of_a_url(function)]
+    granted = open_to_all(documents)
+    return [f"{name}: {it}" for name, it in granted.items() if it not in needed] + (
+        [] if granted else ["nothing is open to everybody"]
+    )
+
+
+@rule("the one URL with IAM is that of an alias of ingest")
 def iam_url(documents: Documents) -> list[str]:
     urls = documents.of_type("AWS::Lambda::Url")
     by_iam = {name: url for name, url in urls.items() if url["AuthType"] == "AWS_IAM"}
@@ -181,9 +202,7 @@ def iam_url(documents: Documents) -> list[str]:
     if list(by_iam) != ["IngestIamUrl"] or target(by_iam["IngestIamUrl"]["TargetFunctionArn"]) != "Ingest":
         return [f"with IAM: {sorted(by_iam)}"]
     qualifier = by_iam["IngestIamUrl"].get("Qualifier")
-    wrong = [] if qualifier in {alias["Name"] for alias in aliases.values()} else [f"there is no alias {qualifier}"]
-    # Everybody's permissions are for the function itself: one on the alias would open this URL.
-    return wrong + [name for name in aliases if permissions(documents, name)]
+    return [] if qualifier in {alias["Name"] for alias in aliases.values()} else [f"there is no alias {qualifier}"]
 
 
 @rule("every log group has an end")
@@ -294,6 +313,20 @@ def included_plainly(documents: Documents) -> list[str]:
 def alarms_tell(documents: Documents) -> list[str]:
     alarms = documents.of_type("AWS::CloudWatch::Alarm")
     return [name for name, alarm in alarms.items() if alarm.get("AlarmActions") != [{"Ref": "AlarmTopic"}]]
+
+
+@rule("no alarm needs the minute that FILL makes up for late data")
+def filled_loosely(documents: Documents) -> list[str]:
+    # The newest minute may be the value of FILL every time: the alarm would stay as it is for ever.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    filled = {
+        name: alarm
+        for name, alarm in documents.of_type("AWS::CloudWatch::Alarm").items()
+        if any("FILL" in it.get("Expression", "") for it in alarm.get("Metrics", []))
+    }
+    asked = {name: (it.get("DatapointsToAlarm"), it["EvaluationPeriods"]) for name, it in filled.items()}
+    every = [f"{name}: {m or n} of {n}" for name, (m, n) in asked.items() if (m or n) >= n]
+    return every if filled else ["no alarm has FILL"]
 
 
 @rule("every alarm goes by its name and names its entry in the operations page")
