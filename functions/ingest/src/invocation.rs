@@ -8,6 +8,7 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Service as _};
 use lambda_runtime::{Error, LambdaEvent};
 use redial_domain::Traceparent;
+use redial_platform::problem::Problem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -16,6 +17,15 @@ use serde_json::value::RawValue;
 use crate::accept::Ingest;
 use crate::answer::{Accepted, Answer};
 use crate::noted::Noted;
+
+/// Nothing of a direct invocation was stored, and that was our fault: all of it may be sent again. Says the problem's code
+/// and nothing else: it goes to the caller, and to wherever its failed invocations go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}")]
+pub struct NotStored {
+    /// The code of the problem that the HTTP answer would be.
+    pub code: String,
+}
 
 /// Answers invocations. Cheap to clone.
 #[derive(Clone)]
@@ -34,12 +44,12 @@ impl Invocation {
     /// Answers one invocation of either kind.
     ///
     /// # Errors
-    /// Only for an event that claims to be a request and cannot be read as one.
+    /// [`NotStored`]; or an event that claims to be a request and cannot be read as one.
     pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
         if !is_request(event.payload.get()) {
             let custom = event.context.client_context.as_ref().map(|client| &client.custom);
             let traceparent = custom.and_then(|custom| Traceparent::parse(custom.get("traceparent")?));
-            return Ok(self.direct(event.payload.get(), traceparent.as_ref()).await);
+            return Ok(self.direct(event.payload.get(), traceparent.as_ref()).await?);
         }
         let payload: LambdaRequest = serde_json::from_str(event.payload.get())?;
         let mut adapter = Adapter::from(self.router.clone());
@@ -54,7 +64,10 @@ impl Invocation {
 
     /// The answer to a direct invocation: what the body of the HTTP answer would be. What would be a header of the request,
     /// `traceparent`, is a custom value of the invocation's client context.
-    pub async fn direct(&self, payload: &str, traceparent: Option<&Traceparent>) -> Value {
+    ///
+    /// # Errors
+    /// [`NotStored`]: an answer would end an asynchronous invocation as a success, and Lambda would not try it again.
+    pub async fn direct(&self, payload: &str, traceparent: Option<&Traceparent>) -> Result<Value, NotStored> {
         let recorder = self.ingest.begin();
         let noted = Noted {
             recorder: &recorder,
@@ -63,13 +76,29 @@ impl Invocation {
         // Boxed: with those of the SDK in it, the future nests deeper than the compiler looks.
         let answered = Box::pin(self.ingest.accept(payload.as_bytes(), noted)).await;
         noted.conclude(&answered);
+        if let Some(fault) = not_stored(&answered) {
+            let code = fault.code.clone();
+            return Err(NotStored { code });
+        }
         let answer = match answered {
             Ok(Accepted::Single(Answer::Refused { error, .. })) | Err(error) => serde_json::to_value(error),
             Ok(Accepted::Single(answer)) => serde_json::to_value(answer),
             Ok(Accepted::Batch(events)) => Ok(serde_json::json!({ "events": events })),
         };
-        answer.unwrap_or(Value::Null)
+        Ok(answer.unwrap_or(Value::Null))
     }
+}
+
+/// The fault of ours for which all of an invocation is to be sent again. None if some event of a batch is stored: one without
+/// an id of its own would be stored twice, and the answer tells which are not.
+fn not_stored(answered: &Result<Accepted, Problem>) -> Option<&Problem> {
+    let problems: Vec<Option<&Problem>> = match answered {
+        Err(problem) => vec![Some(problem)],
+        Ok(Accepted::Single(answer)) => vec![answer.problem()],
+        Ok(Accepted::Batch(answers)) => answers.iter().map(Answer::problem).collect(),
+    };
+    let refused: Vec<&Problem> = problems.into_iter().collect::<Option<_>>()?;
+    refused.into_iter().find(|problem| problem.status >= 500)
 }
 
 fn is_request(payload: &str) -> bool {
@@ -78,16 +107,45 @@ fn is_request(payload: &str) -> bool {
         #[serde(rename = "requestContext")]
         request_context: Option<IgnoredAny>,
     }
-    serde_json::from_str::<Probe>(payload).is_ok_and(|probe| probe.request_context.is_some())
+    // An array of one event would be read as the one field of a `Probe`.
+    payload.trim_start().starts_with('{')
+        && serde_json::from_str::<Probe>(payload).is_ok_and(|probe| probe.request_context.is_some())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]
+    fn an_invocation_fails_only_if_we_stored_nothing_of_it() {
+        let refusal = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "field_missing", "type is missing");
+        let of = |error| Answer::Refused { id: None, error };
+        let taken = || Answer::Accepted {
+            id: "e1".to_owned(),
+            deliveries: 1,
+        };
+        let code = |answered| not_stored(&answered).map(|problem| problem.code.clone());
+        let fault = Some("internal".to_owned());
+        assert_eq!(code(Err(Problem::internal())), fault);
+        assert_eq!(code(Err(refusal())), None);
+        assert_eq!(code(Ok(Accepted::Single(of(Problem::internal())))), fault);
+        assert_eq!(code(Ok(Accepted::Single(of(refusal())))), None);
+        assert_eq!(code(Ok(Accepted::Single(taken()))), None);
+        let batch = |answers| Ok(Accepted::Batch(answers));
+        assert_eq!(code(batch(vec![of(refusal()), of(Problem::internal())])), fault);
+        assert_eq!(code(batch(vec![taken(), of(Problem::internal())])), None);
+        assert_eq!(code(batch(vec![of(refusal())])), None);
+        assert_eq!(code(batch(Vec::new())), None);
+    }
+
+    #[test]
     fn an_event_is_no_request() {
-        assert!(!is_request(r#"{"type":"call.ended","tenant":"acme","data":{}}"#) && !is_request("[]"));
+        let event = r#"{"type":"call.ended","tenant":"acme","data":{}}"#;
+        for payload in [event, &format!("[{event}]"), &format!("[{event},{event}]"), "[]", "7"] {
+            assert!(!is_request(payload), "{payload}");
+        }
         assert!(is_request(
             r#"{"version":"2.0","requestContext":{"http":{"method":"POST"}}}"#
         ));

@@ -9,5 +9,5 @@ mod route;
 
 pub use accept::{Ingest, Parts};
 pub use answer::{Accepted, Answer};
-pub use invocation::Invocation;
+pub use invocation::{Invocation, NotStored};
 pub use route::{openapi, router};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{Invalid, ReplayId, TenantId};
 use redial_platform::message::ReplayMessage;
-use redial_platform::queue::{QueueError, Queues};
+use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
 use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_platform::store::{Store, StoreError};
@@ -30,9 +30,6 @@ pub enum AskError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The queue failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
 }
 
 /// Asks for replays. Cheap to clone.
@@ -52,7 +49,7 @@ impl Asker {
     /// Makes a job of `spec` and has it begun.
     ///
     /// # Errors
-    /// [`AskError`] says what is missing or wrong; then nothing was made.
+    /// [`AskError`] says what is missing or wrong; then no job was made. A job that is made and cannot be sent is no error.
     pub async fn ask(&self, config: &Arc<TenantConfig>, mut spec: ReplaySpec) -> Result<ReplayJob, AskError> {
         let now = self.clock.now();
         let tenant = &config.tenant.id;
@@ -82,13 +79,15 @@ impl Asker {
             expires_at: now.plus_millis(JOB_DAYS * 86_400_000),
         };
         self.store.put_job(&job).await?;
-        // The job is in the list of what is due: if this fails, the sweeper begins it.
-        self.queues
-            .send_replay(&ReplayMessage {
-                tenant: tenant.clone(),
-                replay: job.id.clone(),
-            })
-            .await?;
+        let message = ReplayMessage {
+            tenant: tenant.clone(),
+            replay: job.id.clone(),
+        };
+        // The job is in the list of what is due: the sweeper begins it. Were it refused, it would be asked for again, and
+        // everything be delivered twice.
+        if let Err(error) = self.queues.send_replay(&message).await {
+            tracing::error!(%error, %tenant, replay = %job.id, "replay.send_failed");
+        }
         Ok(job)
     }
 

@@ -36,7 +36,7 @@ impl Replay {
     /// Asks for a replay, or looks at one.
     ///
     /// # Errors
-    /// What the API would answer: nothing was begun.
+    /// What the API would answer: no job was made.
     pub async fn direct(&self, payload: &str) -> Result<ReplayView, Problem> {
         let Invoked { tenant, wish } = Invoked::parse(payload, self.asker().clock.now())?;
         let job = match wish {

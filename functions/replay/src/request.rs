@@ -131,7 +131,6 @@ impl From<AskError> for Problem {
             AskError::Missing(what) => refuse("not_found", what, format!("there is no such {what}")),
             AskError::Invalid(invalid) => invalid.into(),
             AskError::Store(error) => error.into(),
-            AskError::Queue(error) => error.into(),
         }
     }
 }

@@ -154,7 +154,8 @@ impl Replay {
             return Ok(());
         }
         job.state = JobState::Running;
-        self.save(&mut job, LEASE_MS).await?;
+        // Taken, not moved on: the intake tells by `updated_at` a job that never gets further.
+        self.lease(&mut job, LEASE_MS).await?;
         while !job.is_finished() {
             let Some(config) = self.cache.current(&job.tenant).await? else {
                 job.state = JobState::Failed;
@@ -181,11 +182,14 @@ impl Replay {
     }
 
     async fn save(&self, job: &mut ReplayJob, lease_ms: i64) -> Result<(), Fault> {
+        job.updated_at = self.clock.now();
+        self.lease(job, lease_ms).await
+    }
+
+    async fn lease(&self, job: &mut ReplayJob, lease_ms: i64) -> Result<(), Fault> {
         let before = job.lease_until;
-        let now = self.clock.now();
-        job.updated_at = now;
         // Never the same lease twice: a worker that was replaced must notice.
-        job.lease_until = now.plus_millis(lease_ms).max(before.plus_millis(1));
+        job.lease_until = self.clock.now().plus_millis(lease_ms).max(before.plus_millis(1));
         Ok(self.store.save_job(job, before).await?)
     }
 

@@ -5,6 +5,7 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_platform::batch::{self, Record, Verdict};
+use redial_platform::keys::HOUR_MS;
 use redial_platform::message::{DeliveryMessage, Message, ReplayMessage, Unread};
 use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::store::StoreError;
@@ -15,6 +16,9 @@ use crate::Sweeper;
 
 /// Shortest wait of a delivery whose receives were burnt, in milliseconds: whatever burnt them needs time to pass.
 const BURNT_WAIT_MS: i64 = 60_000;
+/// How long a replay job is continued without progress before its dead letter fails it, in milliseconds: more than twice
+/// the time in which a crash spends the five receives of one message.
+const STUCK_JOB_MS: i64 = 6 * HOUR_MS;
 
 impl Sweeper {
     /// Takes in a batch of dead letters and answers which must stay in the queue.
@@ -113,17 +117,30 @@ impl Sweeper {
         Ok(())
     }
 
+    /// Lets the letter of a replay job go. The job does not need it: until it is finished it is in the list of what is due,
+    /// and the sweeper continues it when its lease is over.
     async fn take_in_replay(&self, message: &ReplayMessage) -> Result<(), StoreError> {
         let Some(mut job) = self.store.job(&message.tenant, &message.replay).await? else {
             return Ok(());
         };
-        if job.is_finished() {
+        if job.is_finished() || job.lease_until > self.clock.now() {
+            return Ok(());
+        }
+        // Each try moves the lease, only progress the other. Not the time until now: who was away for days tried nothing.
+        let stuck_ms = job.lease_until.millis_since(job.updated_at);
+        if stuck_ms < STUCK_JOB_MS {
+            tracing::warn!(tenant = %job.tenant, replay = %job.id, stuck_ms, "intake.replay_due");
             return Ok(());
         }
         let lease = job.lease_until;
         job.state = JobState::Failed;
         job.error = Some("it failed again and again on our side; ask for it again".to_owned());
-        tracing::error!(tenant = %job.tenant, replay = %job.id, "intake.replay_failed");
-        self.store.save_job(&job, lease).await
+        match self.store.save_job(&job, lease).await {
+            // Somebody began to work on it meanwhile.
+            Err(StoreError::Conflict(_)) => return Ok(()),
+            saved => saved?,
+        }
+        tracing::error!(tenant = %job.tenant, replay = %job.id, stuck_ms, "intake.replay_failed");
+        Ok(())
     }
 }
