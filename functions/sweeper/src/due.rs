@@ -7,7 +7,7 @@ use redial_platform::keys;
 use redial_platform::message::{DeliveryMessage, ReplayMessage};
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
-use redial_platform::store::sweep::Due;
+use redial_platform::store::due::Due;
 
 use crate::repair::BEHIND;
 use crate::{Summary, SweepError, Sweeper};
@@ -22,24 +22,41 @@ const SENT_LEASE_MS: i64 = 900_000;
 const JOB_LEASE_MS: i64 = 300_000;
 
 impl Sweeper {
+    /// Sends what is due in every partition. One that fails stops no other; the first error is the answer.
     pub(crate) async fn send_due(&self, summary: &mut Summary) -> Result<(), SweepError> {
         let now = self.clock.now();
         let behind = self.queues.delivery_backlog().await? > BEHIND;
+        let mut first = Ok(());
         for partition in keys::due_partitions() {
-            for _ in 0..MAX_PAGES {
-                let due = self.store.due(&partition, now, PAGE).await?;
-                let full = due.len() == PAGE;
-                let before = (summary.sent, summary.continued);
-                self.send_page(due, now, behind, summary).await?;
-                // A page of which nothing moved on would come again for ever.
-                if !full || before == (summary.sent, summary.continued) {
-                    break;
-                }
+            if let Err(error) = self.send_partition(&partition, now, behind, summary).await {
+                tracing::error!(partition, %error, "sweeper.due_failed");
+                first = first.and(Err(error));
+            }
+        }
+        first
+    }
+
+    async fn send_partition(
+        &self,
+        partition: &str,
+        now: Timestamp,
+        behind: bool,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.store.due(partition, now, PAGE, after).await?;
+            summary.faults += page.unreadable;
+            self.send_page(page.items, now, behind, summary).await?;
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         Ok(())
     }
 
+    /// Sends a page. What was marked before an error is sent all the same: it would wait for the end of its lease.
     async fn send_page(
         &self,
         due: Vec<Due>,
@@ -48,21 +65,41 @@ impl Sweeper {
         summary: &mut Summary,
     ) -> Result<(), SweepError> {
         let mut messages = Vec::new();
+        let mut moved_on = Ok(());
         for item in due {
-            match item {
-                Due::Delivery(record) => {
-                    let waits_since = record.due_at.filter(|_| !record.state.is_final());
-                    let late_ms = waits_since.map_or(0, |due_at| now.millis_since(due_at));
-                    summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
-                    messages.extend(self.release(*record, now, behind).await?);
-                }
-                Due::Job(tenant, replay) => {
-                    summary.continued += u64::from(self.continue_job(tenant, replay, now).await?);
-                }
+            moved_on = self.move_on(item, now, behind, &mut messages, summary).await;
+            if moved_on.is_err() {
+                break;
             }
         }
         self.queues.send_deliveries(&messages).await?;
         summary.sent += messages.len() as u64;
+        moved_on
+    }
+
+    async fn move_on(
+        &self,
+        item: Due,
+        now: Timestamp,
+        behind: bool,
+        messages: &mut Vec<DeliveryMessage>,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
+        match item {
+            Due::Delivery(record) => {
+                let waits_since = record.due_at.filter(|_| !record.state.is_final());
+                let late_ms = waits_since.map_or(0, |due_at| now.millis_since(due_at));
+                summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
+                messages.extend(self.release(*record, now, behind).await?);
+            }
+            Due::Job(tenant, replay) => match self.continue_job(&tenant, &replay, now).await {
+                Err(SweepError::Store(error)) if error.is_unreadable() => {
+                    tracing::error!(%tenant, %replay, %error, "sweeper.job_unreadable");
+                    summary.faults += 1;
+                }
+                continued => summary.continued += u64::from(continued?),
+            },
+        }
         Ok(())
     }
 
@@ -91,8 +128,8 @@ impl Sweeper {
         Ok((marked == Recorded::Written && !state.is_final() && !waits).then(|| message_of(&after)))
     }
 
-    async fn continue_job(&self, tenant: TenantId, replay: ReplayId, now: Timestamp) -> Result<bool, SweepError> {
-        let Some(mut job) = self.store.job(&tenant, &replay).await? else {
+    async fn continue_job(&self, tenant: &TenantId, replay: &ReplayId, now: Timestamp) -> Result<bool, SweepError> {
+        let Some(mut job) = self.store.job(tenant, replay).await? else {
             return Ok(false);
         };
         let lease = job.lease_until;
@@ -107,7 +144,11 @@ impl Sweeper {
             Err(StoreError::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        self.queues.send_replay(&ReplayMessage { tenant, replay }).await?;
+        let message = ReplayMessage {
+            tenant: tenant.clone(),
+            replay: replay.clone(),
+        };
+        self.queues.send_replay(&message).await?;
         Ok(true)
     }
 }

@@ -57,9 +57,10 @@ pub struct Summary {
     pub hours: u64,
     /// Deliveries without a record that were set aside, because their endpoint is on hold.
     pub held: u64,
-    /// Tenants that could not be looked at; the next pass tries again.
+    /// Tenants that could not be looked at, and due rows that could not be read; the next pass tries again.
     pub faults: u64,
-    /// Deliveries recorded beyond those matched, of all tenants, as of the last count of each: anything but 0 is a fault.
+    /// Deliveries recorded beyond those matched, and lost ones, of all tenants, as of the last count of each: anything but 0
+    /// is a fault.
     pub ledger_difference: u64,
     /// Milliseconds that the oldest due delivery was late.
     pub due_lag_ms: i64,

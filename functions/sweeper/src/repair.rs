@@ -18,6 +18,7 @@ use redial_platform::store::replays::ReplaySpec;
 use redial_platform::store::sweep::{CallEvent, SweepMark};
 
 use crate::due::message_of;
+use crate::rollup::Balance;
 use crate::{Summary, SweepError, Sweeper};
 
 /// Age at which an event's deliveries are expected to have a record, in milliseconds.
@@ -105,7 +106,7 @@ impl Sweeper {
         unbalanced: &mut BTreeMap<TenantId, u64>,
     ) -> Result<Timestamp, SweepError> {
         let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
-            self.note_balance(tenant, 0, unbalanced).await?;
+            self.note_balance(tenant, Balance::default(), unbalanced).await?;
             return Ok(pass.until);
         };
         self.release_forgotten(&config).await?;
@@ -120,8 +121,8 @@ impl Sweeper {
             self.repair_tenant(&config, &mut mark, pass, summary).await?;
         }
         if !self.is_late(pass) {
-            if let Some(difference) = self.roll_up(&config, &mut mark, summary).await? {
-                self.note_balance(tenant, difference, unbalanced).await?;
+            if let Some(balance) = self.roll_up(&config, &mut mark, pass.behind, summary).await? {
+                self.note_balance(tenant, balance, unbalanced).await?;
             }
             self.store.put_sweep_mark(tenant, mark).await?;
         }
@@ -146,24 +147,8 @@ impl Sweeper {
             let mut reached = pass.until;
             let mut events = Vec::new();
             for shard in 0..config.tenant.shards {
-                let mut page = self
-                    .store
-                    .events_between(tenant, shard, mark.repaired, pass.until, STEP, true)
-                    .await?;
-                if let (STEP, Some(last)) = (page.len(), page.last().map(|event| event.accepted_at)) {
-                    if last == mark.repaired {
-                        // More than a step in one millisecond: all of that one.
-                        let next = last.plus_millis(1);
-                        page = self
-                            .store
-                            .events_between(tenant, shard, last, next, usize::MAX, true)
-                            .await?;
-                        reached = reached.min(next);
-                    } else {
-                        // The step ends within a millisecond; that one is looked at again.
-                        reached = reached.min(last);
-                    }
-                }
+                let (page, until) = self.next_events(tenant, shard, mark.repaired, pass.until, true).await?;
+                reached = reached.min(until);
                 events.extend(page);
             }
             events.retain(|event| event.accepted_at < reached);
@@ -175,6 +160,56 @@ impl Sweeper {
         }
         if let Err(error) = self.widen(config, seen, mark.repaired.millis_since(began)).await {
             tracing::error!(%error, %tenant, "sweeper.not_widened");
+        }
+        Ok(())
+    }
+
+    /// The next step of a shard's events, and up to when these are all.
+    pub(crate) async fn next_events(
+        &self,
+        tenant: &TenantId,
+        shard: u16,
+        since: Timestamp,
+        until: Timestamp,
+        consistent: bool,
+    ) -> Result<(Vec<StoredEvent>, Timestamp), StoreError> {
+        let between = |until, limit| {
+            self.store
+                .events_between(tenant, shard, since, until, limit, consistent)
+        };
+        let mut page = between(until, STEP).await?;
+        let Some(last) = page
+            .last()
+            .filter(|_| page.len() == STEP)
+            .map(|event| event.accepted_at)
+        else {
+            return Ok((page, until));
+        };
+        if last == since {
+            // More than a step in one millisecond: all of that one.
+            let next = since.plus_millis(1);
+            return Ok((between(next, usize::MAX).await?, next));
+        }
+        // The step ends within a millisecond; that one is looked at again.
+        page.retain(|event| event.accepted_at < last);
+        Ok((page, last))
+    }
+
+    /// Sends what is missing of events that were looked at before, and whose messages are lost all the same.
+    pub(crate) async fn send_lost(
+        &self,
+        config: &TenantConfig,
+        since: Timestamp,
+        until: Timestamp,
+        summary: &mut Summary,
+    ) -> Result<(), SweepError> {
+        for shard in 0..config.tenant.shards {
+            let mut from = since;
+            while from < until {
+                let (events, reached) = self.next_events(&config.tenant.id, shard, from, until, true).await?;
+                self.send_missing(config, &events, summary).await?;
+                from = reached;
+            }
         }
         Ok(())
     }

@@ -250,7 +250,7 @@ impl Authenticator {
         }
         key.last_used_at = Some(now);
         self.remember(&key.id, Some(key.clone()), now);
-        if let Err(error) = self.store.touch_api_key(&key).await {
+        if let Err(error) = self.store.touch_api_key(&key.id, now).await {
             tracing::warn!(%error, key_id = key.id, "auth.use_not_noted");
         }
     }

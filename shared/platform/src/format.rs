@@ -9,7 +9,8 @@ pub const NEWEST: u16 = 1;
 /// in items since the first release.
 pub const FIELD: &str = "fv";
 /// Wait of a message that is newer than its reader, in milliseconds: as long as functions of two releases may run side by
-/// side. It still has all its receives of the retry queue before it comes to the dead-letter queue, which keeps it too.
+/// side. A delivery still has all its receives of the retry queue before it comes to the dead-letter queue, which keeps it
+/// too. A replay job's message has five receives before it comes there; its job does not wait for it: it is due by itself.
 pub const NEWER_WAIT_MS: i64 = 60_000;
 
 /// Something was written by a newer Redial, in a form that this one does not know.

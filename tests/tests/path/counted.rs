@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use redial_domain::delivery::DeliveryState;
 use redial_platform::metrics::Metric;
 use serde_json::{Value, json};
 
@@ -195,6 +196,58 @@ async fn a_ledger_that_does_not_balance_is_told_by_every_pass_until_its_hour_is_
     // The hour is counted when it is over and its last events are settled, and then for two days.
     assert!(first <= 2 && (94..=98).contains(&(last - first)), "{told:?}");
     assert_eq!(told.last(), Some(&0));
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_lost_for_good_is_told_and_sent_when_no_queue_can_hold_it_any_more() {
+    const HOUR_MS: i64 = 3_600_000;
+    let world = World::new().await;
+    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    // Its message is lost, and that of the repair too; after that the tenant is quiet.
+    world.post(event("lost")).await;
+    world.purge("DeliveryQueue").await;
+    world.pass_ms(301_000).await;
+    assert_eq!(world.sweep().await.repaired, 1);
+    world.purge("DeliveryQueue").await;
+    world.numbers();
+
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        world.pass_ms(HOUR_MS).await;
+        let repaired = world.sweep().await.repaired;
+        told.push((world.numbers()["LedgerDifference"][0], repaired));
+    }
+    world.run_to_the_end().await;
+    // Its hour is over at 6:00 and is counted at 6:05 past, and from then on every hour; after 12:00 it waits nowhere.
+    let lost = told.iter().position(|seen| *seen != (0, 0)).unwrap();
+    assert_eq!((lost, told[lost]), (6, (1, 1)), "{told:?}");
+    assert!(told[lost + 1..].iter().all(|seen| *seen == (0, 0)), "{told:?}");
+    assert_eq!(world.requests(&endpoint).len(), 1);
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn an_hour_with_more_events_than_a_step_balances() {
+    /// More than a step in one millisecond, and a step that ends within another.
+    const BATCHES: [usize; 3] = [1_300, 700, 600];
+    let world = World::new().await;
+    let paused = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let path = format!("/v1/tenants/acme/endpoints/{}", paused.id);
+    world.call("POST", &format!("{path}/pause"), json!({}), 200).await;
+    // Of one call, so of one shard.
+    let one = json!({"type": "call.ended", "tenant": "acme", "data": {}, "related": {"call_id": "c1"}});
+    for events in BATCHES {
+        for part in vec![one.clone(); events].chunks(500) {
+            world.call("POST", "/v1/events", json!(part), 202).await;
+        }
+        world.stand_still_ms(1);
+    }
+    world.pass_ms(2 * 3_600_000).await;
+    assert!(world.sweep().await.hours > 0);
+    assert_eq!(world.numbers()["LedgerDifference"], [0]);
+    let counts = world.hours("acme").await;
+    let all = BATCHES.iter().sum::<usize>() as u64;
+    assert_eq!((counts.matched, counts.of(DeliveryState::Held)), (all, all));
 }
 
 fn read(path: &str) -> String {

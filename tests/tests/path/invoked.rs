@@ -190,3 +190,31 @@ async fn what_an_invocation_cannot_mean_is_answered_as_a_problem_and_starts_noth
     assert_eq!(world.get("/v1/tenants/acme/replays").await["items"], json!([]));
     world.nothing_is_left().await;
 }
+
+#[tokio::test]
+async fn an_invocation_of_ingest_that_stores_nothing_by_our_fault_fails_and_a_refused_one_is_answered() {
+    let world = World::new().await;
+    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let event = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {}});
+    let key = json!({"pk": {"S": "t/acme"}, "sk": {"S": "tenant"}});
+    let form = |update: &str, value: Value| {
+        json!({"TableName": "ConfigTable", "Key": key, "UpdateExpression": update,
+            "ExpressionAttributeValues": value})
+    };
+    let newer = form("SET fv = :fv", json!({":fv": {"N": "99"}}));
+    world.in_table("UpdateItem", &newer).await;
+    for payload in [event.to_string(), json!([event]).to_string()] {
+        // Lambda tries an asynchronous invocation again. No word of what it was.
+        assert_eq!(world.try_invoke_ingest(&payload).await, Err("internal".to_owned()));
+    }
+    let refused = world.try_invoke_ingest(r#"{"type": 7}"#).await.unwrap();
+    assert_eq!(refused["status"], 422);
+
+    let readable = form("SET fv = :fv", json!({":fv": {"N": "1"}}));
+    world.in_table("UpdateItem", &readable).await;
+    let taken = world.try_invoke_ingest(&event.to_string()).await.unwrap();
+    assert_eq!(taken, json!({"id": "e1", "deliveries": 1}));
+    world.run_to_the_end().await;
+    assert_eq!(world.requests(&endpoint).len(), 1);
+    world.nothing_is_left().await;
+}

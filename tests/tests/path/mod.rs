@@ -7,3 +7,4 @@ mod replayed;
 mod retried;
 mod signed;
 mod traced;
+mod unreadable;

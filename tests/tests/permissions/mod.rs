@@ -9,6 +9,8 @@ use std::path::Path;
 
 use redial_local::permissions::{Call, Gate, Permissions};
 use redial_local::template::Template;
+use redial_platform::keys;
+use redial_platform::store::config::ApiKey;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
@@ -141,6 +143,51 @@ async fn a_function_without_one_of_its_grants_fails_where_it_needs_it() {
     assert!(world.requests(&endpoint).is_empty(), "nothing leaves unsigned");
     let denied: Vec<String> = gate.take_denied().iter().map(ToString::to_string).collect();
     assert_eq!(denied, ["Dispatcher kms:Decrypt SecretsKey {}"]);
+}
+
+#[tokio::test]
+async fn ingest_notes_when_a_key_was_last_used_and_may_write_nothing_else_of_keys() {
+    let gate = gate();
+    let world = World::behind(&gate).await;
+    let made = world
+        .call("POST", "/v1/keys", json!({"scope": "ingest", "name": "platform"}), 201)
+        .await;
+    let stored = || async {
+        let key = world.store().api_key(made["id"].as_str().unwrap()).await;
+        key.unwrap().unwrap()
+    };
+    let before = stored().await;
+    assert_eq!(before.last_used_at, None);
+    world.pass_ms(60_000).await;
+    let event = json!({"type": "call.ended", "tenant": "nobody", "data": {}});
+    let (status, _) = world.request("POST", "/v1/events", made["key"].as_str(), &event).await;
+    assert_eq!(status, 422);
+    let after = stored().await;
+    let used_at = after.last_used_at.unwrap();
+    assert_eq!(json!(used_at.to_string()), world.now());
+    let unused = ApiKey {
+        last_used_at: None,
+        ..after
+    };
+    assert_eq!(unused, before, "nothing else has changed");
+    // How it did that, and what it may not.
+    let permissions = Permissions::built_in().unwrap();
+    let of_ingest = |call: &Call| call.function == "Ingest" && call.keys.contains(keys::API_KEYS);
+    let calls: Vec<Call> = gate.granted().into_iter().filter(of_ingest).collect();
+    let noted = calls.iter().find(|call| call.action == "dynamodb:UpdateItem").unwrap();
+    let put = Call {
+        action: "dynamodb:PutItem".to_owned(),
+        attributes: BTreeSet::new(),
+        ..noted.clone()
+    };
+    let mut promoted = noted.clone();
+    promoted.attributes.insert("j".to_owned());
+    for (call, allowed) in [(noted, true), (&put, false), (&promoted, false)] {
+        assert_eq!(permissions.allow(call), allowed, "{call} {:?}", call.attributes);
+    }
+    let writes = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"].map(|write| format!("dynamodb:{write}"));
+    let written = calls.iter().filter(|call| writes.contains(&call.action));
+    assert_eq!(written.collect::<Vec<_>>(), [noted]);
 }
 
 #[test]

@@ -362,6 +362,11 @@ async fn taking_in(world: &World) {
         .call("POST", "/v1/tenants/acme/replays", json!({"event": "e1"}), 202)
         .await;
     world.purge("ReplayQueue").await;
+    // Continued for hours, without a worker.
+    world.pass_ms(6 * 3_600_000).await;
+    world.sweep().await;
+    world.purge("ReplayQueue").await;
+    world.pass_ms(301_000).await;
     let letter = ReplayMessage {
         tenant: TenantId::parse("acme").unwrap(),
         replay: ReplayId::parse(job["id"].as_str().unwrap()).unwrap(),

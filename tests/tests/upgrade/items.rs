@@ -17,9 +17,10 @@ use redial_platform::auth::{self, Scope};
 use redial_platform::seal::{Credentials, Sealer};
 use redial_platform::store::config::{ApiKey, Change, Tenant};
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
+use redial_platform::store::due::Due;
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
-use redial_platform::store::sweep::{CallEvent, Due, HourCounts, SweepMark};
+use redial_platform::store::sweep::{CallEvent, HourCounts, SweepMark};
 use redial_platform::store::{StoreError, Tables};
 use redial_platform::{Random, Store, blob, format, keys};
 
@@ -420,10 +421,12 @@ impl Bench {
         let mut due = 0;
         for partition in keys::due_partitions() {
             let found = store
-                .due(&partition, now().plus_millis(keys::HOUR_MS), 10)
+                .due(&partition, now().plus_millis(keys::HOUR_MS), 10, None)
                 .await
                 .unwrap();
+            assert_eq!(found.unreadable, 0);
             due += found
+                .items
                 .iter()
                 .filter(|due| matches!(due, Due::Delivery(_) | Due::Job(..)))
                 .count();
@@ -473,6 +476,29 @@ async fn the_first_release_could_read_todays_items() {
             assert_says_still(name, item, &to_json(&now[name]));
         }
     }
+}
+
+#[tokio::test]
+async fn a_keys_last_use_is_read_from_where_either_release_noted_it_and_the_later_counts() {
+    let bench = Bench::new().await;
+    let used = |ms| Some(now().plus_millis(ms));
+    let of_the_first_release = ApiKey {
+        last_used_at: used(1_000),
+        ..api_key()
+    };
+    bench.store.put_api_key(&of_the_first_release).await.unwrap();
+    let id = &of_the_first_release.id;
+    let read = || async { bench.store.api_key(id).await.unwrap().unwrap() };
+    assert_eq!(read().await, of_the_first_release);
+    for (noted, later) in [(500, 1_000), (2_000, 2_000)] {
+        bench.store.touch_api_key(id, now().plus_millis(noted)).await.unwrap();
+        assert_eq!(read().await.last_used_at, used(later));
+        assert_eq!(bench.store.api_keys(None, 10).await.unwrap(), [read().await]);
+    }
+    // One that is gone stays gone.
+    assert!(bench.store.delete_api_key(id).await.unwrap());
+    bench.store.touch_api_key(id, now()).await.unwrap();
+    assert_eq!(bench.store.api_key(id).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -17,12 +17,15 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::signature::Secret;
 use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp, Traceparent};
 use redial_local::connector::Service as _;
+use redial_local::dynamodb::Dynamo;
 use redial_local::permissions::{Gate, Permissions};
 use redial_local::runtime::{FunctionSettings, Machine, Storage};
 use redial_local::template::Template;
 use redial_platform::auth::{self, Scope};
 use redial_platform::metrics::Kept;
+use redial_platform::queue::Queues;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::due::DuePage;
 use redial_platform::store::sweep::{CallEvent, HourCounts};
 use redial_platform::{Clock, Random, Store, keys};
 use redial_sqs::{Outgoing, ReceiveCountOnMove};
@@ -174,7 +177,7 @@ impl World {
     /// Invokes ingest directly as part of a trace; answers its JSON.
     pub async fn invoke_ingest_traced(&self, event: &Value, traceparent: &Traceparent) -> Value {
         let ingest = self.machine.functions().ingest_invocation();
-        ingest.direct(&event.to_string(), Some(traceparent)).await
+        ingest.direct(&event.to_string(), Some(traceparent)).await.unwrap()
     }
 
     /// The operator's key.
@@ -287,14 +290,15 @@ impl World {
 
     /// Invokes ingest directly, as Lambda does: answers its JSON.
     pub async fn invoke_ingest(&self, payload: &str) -> Value {
+        self.try_invoke_ingest(payload).await.unwrap()
+    }
+
+    /// Invokes ingest directly, as Lambda does: answers its JSON, or the text of the error that it fails with.
+    pub async fn try_invoke_ingest(&self, payload: &str) -> Result<Value, String> {
         let payload = RawValue::from_string(payload.to_owned()).unwrap();
         let event = LambdaEvent::new(payload, Context::default());
-        self.machine
-            .functions()
-            .ingest_invocation()
-            .answer(event)
-            .await
-            .unwrap()
+        let ingest = self.machine.functions().ingest_invocation();
+        ingest.answer(event).await.map_err(|error| error.to_string())
     }
 
     /// Invokes replay directly, as Lambda does: answers its JSON.
@@ -364,6 +368,12 @@ impl World {
         self.machine.functions().store()
     }
 
+    /// What a function is made of, for a test that makes one of its own: the tables, its queues, the clock.
+    pub fn services(&self) -> (Dynamo, Queues, Clock) {
+        let dynamo = self.machine.services().dynamo().clone();
+        (dynamo, self.machine.functions().queues().clone(), self.clock.clone())
+    }
+
     // The queues.
 
     pub async fn send_raw(&self, queue: &str, body: &str) {
@@ -416,7 +426,8 @@ impl World {
         let store = self.machine.functions().store();
         let ever = self.clock.now().plus_millis(10 * 365 * 86_400_000);
         for partition in keys::due_partitions() {
-            assert_eq!(store.due(&partition, ever, 10).await.unwrap(), [], "{partition}");
+            let due = store.due(&partition, ever, 10, None).await.unwrap();
+            assert_eq!(due, DuePage::default(), "{partition}");
         }
     }
 

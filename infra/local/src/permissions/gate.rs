@@ -50,6 +50,7 @@ impl Gate {
                 action: format!("{}:{operation}", api.prefix()),
                 resource: "unknown".to_owned(),
                 keys: BTreeSet::new(),
+                attributes: BTreeSet::new(),
             };
             return Some(self.deny(api, call));
         };
@@ -59,6 +60,7 @@ impl Gate {
                 action: access.action,
                 resource: access.resource,
                 keys: access.keys,
+                attributes: access.attributes,
             };
             if !self.permissions.allow(&call) {
                 return Some(self.deny(api, call));

@@ -4,6 +4,7 @@
 //! Only what the roles' own policies say is granted: a managed policy is for what Lambda itself does, and a call of a
 //! function that only such a policy would allow is denied here.
 
+mod attributes;
 mod gate;
 mod request;
 mod role;
@@ -30,16 +31,19 @@ pub struct Call {
     pub resource: String,
     /// The partition keys that it reads or writes: `dynamodb:LeadingKeys`.
     pub keys: BTreeSet<String>,
+    /// The attributes that an `UpdateItem` names, those of its key too: `dynamodb:Attributes`. Of other actions none are
+    /// told, and no condition on them is understood.
+    pub attributes: BTreeSet<String>,
 }
 
-/// One thing that a statement of a role grants: an action on a resource, or a pattern of partition keys.
+/// One thing that a statement of a role grants: an action on a resource, or a pattern of partition keys or attributes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
     /// The function.
     pub function: String,
     /// The statement of its role, from 0.
     pub statement: usize,
-    /// The action; of a pattern, `dynamodb:LeadingKeys` with the pattern.
+    /// The action; of a pattern, `dynamodb:LeadingKeys` or `dynamodb:Attributes` with the pattern.
     pub action: String,
     /// The resource.
     pub resource: String,
@@ -65,27 +69,61 @@ struct Statement {
     number: usize,
     actions: Vec<String>,
     resources: Vec<String>,
-    keys: Option<LeadingKeys>,
+    conditions: Vec<Condition>,
 }
 
-/// A condition on partition keys: each key of a request must match one of the patterns.
+/// A condition `ForAllValues`: each of the values that a request has of it must match one of the patterns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct LeadingKeys {
+struct Condition {
+    of: ConditionKey,
     patterns: Vec<String>,
     /// True if `*` and `?` stand for others.
     like: bool,
 }
 
-impl LeadingKeys {
-    fn matching(&self, key: &str) -> Option<&String> {
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConditionKey {
+    /// The partition keys of a request.
+    LeadingKeys,
+    /// The attributes that it names.
+    Attributes,
+}
+
+impl ConditionKey {
+    const ALL: [Self; 2] = [Self::LeadingKeys, Self::Attributes];
+
+    /// Its name in IAM.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::LeadingKeys => "dynamodb:LeadingKeys",
+            Self::Attributes => "dynamodb:Attributes",
+        }
+    }
+}
+
+impl Condition {
+    fn matching(&self, value: &str) -> Option<&String> {
         let matches = |pattern: &&String| {
             if self.like {
-                is_like(pattern.as_bytes(), key.as_bytes())
+                is_like(pattern.as_bytes(), value.as_bytes())
             } else {
-                pattern.as_str() == key
+                pattern.as_str() == value
             }
         };
         self.patterns.iter().find(matches)
+    }
+
+    const fn values<'a>(&self, call: &'a Call) -> &'a BTreeSet<String> {
+        match self.of {
+            ConditionKey::LeadingKeys => &call.keys,
+            ConditionKey::Attributes => &call.attributes,
+        }
+    }
+
+    /// As `ForAllValues` says: a request without values meets every condition on them.
+    fn is_met(&self, call: &Call) -> bool {
+        self.values(call).iter().all(|value| self.matching(value).is_some())
     }
 }
 
@@ -105,8 +143,7 @@ impl Statement {
         self.function == call.function
             && self.actions.contains(&call.action)
             && self.resources.contains(&call.resource)
-            // As `ForAllValues` says: a request without keys matches every condition on them.
-            && self.keys.as_ref().is_none_or(|keys| call.keys.iter().all(|key| keys.matching(key).is_some()))
+            && self.conditions.iter().all(|condition| condition.is_met(call))
     }
 
     fn grant(&self, action: String, resource: &str) -> Grant {
@@ -118,8 +155,9 @@ impl Statement {
         }
     }
 
-    fn pattern(&self, pattern: &str) -> Grant {
-        self.grant(format!("dynamodb:LeadingKeys {pattern}"), &self.resources.join(" "))
+    fn pattern(&self, condition: &Condition, pattern: &str) -> Grant {
+        let action = format!("{} {pattern}", condition.of.name());
+        self.grant(action, &self.resources.join(" "))
     }
 
     fn all(&self) -> BTreeSet<Grant> {
@@ -128,16 +166,22 @@ impl Statement {
             let actions = self.actions.iter();
             actions.map(move |action| self.grant(action.clone(), &resource))
         };
-        let patterns = self.keys.iter().flat_map(|keys| &keys.patterns);
-        let patterns = patterns.map(|pattern| self.pattern(pattern));
+        let patterns = self.conditions.iter().flat_map(|condition| {
+            let patterns = condition.patterns.iter();
+            patterns.map(move |pattern| self.pattern(condition, pattern))
+        });
         self.resources.iter().flat_map(of_resource).chain(patterns).collect()
     }
 
     /// What of it a call needs that it grants.
     fn needed(&self, call: &Call) -> BTreeSet<Grant> {
-        let keys = self.keys.iter();
-        let patterns = keys.flat_map(|keys| call.keys.iter().filter_map(|key| keys.matching(key)));
-        let patterns = patterns.map(|pattern| self.pattern(pattern));
+        let patterns = self.conditions.iter().flat_map(|condition| {
+            let matching = condition
+                .values(call)
+                .iter()
+                .filter_map(|value| condition.matching(value));
+            matching.map(move |pattern| self.pattern(condition, pattern))
+        });
         let action = self.grant(call.action.clone(), &call.resource);
         patterns.chain([action]).collect()
     }
@@ -230,8 +274,9 @@ fn without(statement: Statement, grant: &Grant) -> Vec<Statement> {
         return vec![statement];
     }
     let mut left = statement.clone();
-    if let Some(keys) = &mut left.keys {
-        keys.patterns.retain(|pattern| statement.pattern(pattern) != *grant);
+    for (condition, less) in statement.conditions.iter().zip(&mut left.conditions) {
+        less.patterns
+            .retain(|pattern| statement.pattern(condition, pattern) != *grant);
     }
     let of_resource = |resource: &String| {
         let stays = |action: &&String| statement.grant((*action).clone(), resource) != *grant;

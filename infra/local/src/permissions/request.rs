@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::Permissions;
+use super::{Permissions, attributes};
+
+const UPDATE: &str = "dynamodb:UpdateItem";
 
 /// A service that functions call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +34,13 @@ pub(super) struct Access {
     pub(super) action: String,
     pub(super) resource: String,
     pub(super) keys: BTreeSet<String>,
+    pub(super) attributes: BTreeSet<String>,
 }
 
 /// The items of a batch or transaction that are of one table.
 type Keys = BTreeSet<String>;
+/// Names of attributes.
+type Names = BTreeSet<String>;
 
 impl Permissions {
     /// Everything that a request needs; `None` if that cannot be told.
@@ -46,6 +51,7 @@ impl Permissions {
                 action: format!("{}:{operation}", api.prefix()),
                 resource: resource.to_owned(),
                 keys: Keys::new(),
+                attributes: Names::new(),
             }]
         };
         match api {
@@ -73,11 +79,17 @@ impl Permissions {
                 action: format!("dynamodb:{operation}"),
                 resource: format!("{table}{index}"),
                 keys,
+                attributes: Names::new(),
             }])
         };
         match operation {
             "PutItem" => one(self.keys_of(body, [&body["Item"]])?),
-            "GetItem" | "UpdateItem" | "DeleteItem" => one(self.keys_of(body, [&body["Key"]])?),
+            "GetItem" | "DeleteItem" => one(self.keys_of(body, [&body["Key"]])?),
+            "UpdateItem" => {
+                let access = one(self.keys_of(body, [&body["Key"]])?)?.pop()?;
+                let attributes = attributes::of_update(body)?;
+                Some(vec![Access { attributes, ..access }])
+            }
             // An index has partition keys of its own: no condition is on them.
             "Query" if !body["IndexName"].is_null() => one(Keys::new()),
             "Query" => one(Keys::from([self.queried(body)?])),
@@ -136,17 +148,20 @@ impl Permissions {
                 action: format!("dynamodb:{operation}"),
                 resource: table.clone(),
                 keys: self.keys_in(table, items(requests)?)?,
+                attributes: Names::new(),
             })
         };
         tables.iter().map(of_table).collect()
     }
 
     /// A transaction needs the action of each of its items. AWS does not document whether a condition on partition keys
-    /// sees those of one item or of all; here it sees all of the table, so that what is granted is granted either way.
+    /// sees those of one item or of all; here it sees all of the table, so that what is granted is granted either way. The
+    /// same goes for the attributes of its updates.
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
     fn transaction(&self, body: &Value) -> Option<Vec<Access>> {
         let mut actions: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let mut keys: BTreeMap<&str, Keys> = BTreeMap::new();
+        let mut updated: BTreeMap<&str, Names> = BTreeMap::new();
         for item in body["TransactItems"].as_array()? {
             for (kind, request) in item.as_object()? {
                 let (action, place) = match kind.as_str() {
@@ -154,7 +169,7 @@ impl Permissions {
                     "Delete" => ("dynamodb:DeleteItem", "Key"),
                     "Get" => ("dynamodb:GetItem", "Key"),
                     "Put" => ("dynamodb:PutItem", "Item"),
-                    "Update" => ("dynamodb:UpdateItem", "Key"),
+                    "Update" => (UPDATE, "Key"),
                     _ => return None,
                 };
                 let table = request["TableName"].as_str()?;
@@ -162,11 +177,23 @@ impl Permissions {
                 keys.entry(table)
                     .or_default()
                     .extend(self.keys_of(request, [&request[place]])?);
+                if action == UPDATE {
+                    updated
+                        .entry(table)
+                        .or_default()
+                        .extend(attributes::of_update(request)?);
+                }
             }
         }
         let of_table = |(table, actions): (&str, BTreeSet<String>)| {
             let keys = keys.get(table).cloned().unwrap_or_default();
-            let access = move |action| Access {
+            let updated = updated.get(table).cloned().unwrap_or_default();
+            let access = move |action: String| Access {
+                attributes: if action == UPDATE {
+                    updated.clone()
+                } else {
+                    Names::new()
+                },
                 action,
                 resource: table.to_owned(),
                 keys: keys.clone(),

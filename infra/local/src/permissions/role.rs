@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{LeadingKeys, Statement};
+use super::{Condition, ConditionKey, Statement};
 use crate::template::TemplateError;
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const ROLE: &str = "AWS::IAM::Role";
 const TABLE: &str = "AWS::DynamoDB::Table";
-/// The only condition that is evaluated.
-const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
+/// The only action whose attributes are told: all else that reads or writes may return or replace more than it names.
+const NAMES_ATTRIBUTES: &str = "dynamodb:UpdateItem";
 
 /// A resource of the template.
 #[derive(Deserialize)]
@@ -150,16 +150,26 @@ fn statement(function: &str, role: &str, number: usize, written: Written) -> Res
         .into_iter()
         .map(of_template)
         .collect::<Result<_, _>>()?;
-    let keys = leading_keys(role, condition)?;
-    if keys.is_some() && resources.iter().any(|resource| resource.contains('/')) {
+    let actions = action.into_vec();
+    let conditions = conditions(role, condition)?;
+    if !conditions.is_empty() && resources.iter().any(|resource| resource.contains('/')) {
         return Err(unsupported(role, "LeadingKeys of an index are not understood"));
+    }
+    let on_attributes = conditions
+        .iter()
+        .any(|condition| condition.of == ConditionKey::Attributes);
+    if on_attributes && actions != [NAMES_ATTRIBUTES] {
+        return Err(unsupported(
+            role,
+            "Attributes of anything but UpdateItem are not understood",
+        ));
     }
     Ok(Statement {
         function: function.to_owned(),
         number,
-        actions: action.into_vec(),
+        actions,
         resources,
-        keys,
+        conditions,
     })
 }
 
@@ -182,28 +192,28 @@ fn attribute(value: &Value) -> Option<(&str, &str)> {
     }
 }
 
-fn leading_keys(
+fn conditions(
     role: &str,
-    condition: BTreeMap<String, BTreeMap<String, OneOrMany<String>>>,
-) -> Result<Option<LeadingKeys>, TemplateError> {
-    let mut conditions = condition.into_iter();
-    let Some((operator, keys)) = conditions.next() else {
-        return Ok(None);
-    };
-    let unknown = || unsupported(role, &format!("the condition {operator} is not understood"));
-    let like = match operator.as_str() {
-        "ForAllValues:StringEquals" => false,
-        "ForAllValues:StringLike" => true,
-        _ => return Err(unknown()),
-    };
-    let mut keys = keys.into_iter();
-    match (keys.next(), keys.next(), conditions.next()) {
-        (Some((key, patterns)), None, None) if key == LEADING_KEYS => Ok(Some(LeadingKeys {
-            patterns: patterns.into_vec(),
-            like,
-        })),
-        _ => Err(unknown()),
+    written: BTreeMap<String, BTreeMap<String, OneOrMany<String>>>,
+) -> Result<Vec<Condition>, TemplateError> {
+    let mut conditions = Vec::new();
+    for (operator, keys) in written {
+        let like = match operator.as_str() {
+            "ForAllValues:StringEquals" => Some(false),
+            "ForAllValues:StringLike" => Some(true),
+            _ => None,
+        };
+        for (key, patterns) in keys {
+            let of = ConditionKey::ALL.into_iter().find(|of| of.name() == key);
+            let (Some(like), Some(of)) = (like, of) else {
+                let problem = format!("the condition {operator} of {key} is not understood");
+                return Err(unsupported(role, &problem));
+            };
+            let patterns = patterns.into_vec();
+            conditions.push(Condition { of, patterns, like });
+        }
     }
+    Ok(conditions)
 }
 
 fn parse<'a, T: Deserialize<'a>>(resource: &str, value: &'a Value) -> Result<T, TemplateError> {

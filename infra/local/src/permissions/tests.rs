@@ -52,6 +52,7 @@ fn call(action: &str, resource: &str, keys: &[&str]) -> Call {
         action: action.to_owned(),
         resource: resource.to_owned(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        attributes: BTreeSet::new(),
     }
 }
 
@@ -109,6 +110,84 @@ fn every_leading_key_must_match_a_pattern() {
 }
 
 #[test]
+fn an_update_may_name_the_attributes_that_are_listed_and_no_other() {
+    let permissions = permissions(
+        r#"[{ Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Rows.Arn,
+      Condition: { "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": one, "dynamodb:Attributes": [pk, sk, u] } } }]"#,
+    );
+    let update = |changes: Value| {
+        let mut update = json!({"TableName": "Rows", "Key": {"pk": {"S": "one"}, "sk": {"S": "x"}}});
+        update
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        update
+    };
+    let allows = |operation: &str, body: Value| {
+        let needed = permissions.needed(Api::DynamoDb, operation, body.to_string().as_bytes());
+        needed.is_some_and(|needed| {
+            let granted = |access: request::Access| {
+                let call = Call {
+                    attributes: access.attributes,
+                    keys: access.keys,
+                    ..call(&access.action, &access.resource, &[])
+                };
+                permissions.allow(&call)
+            };
+            needed.into_iter().all(granted)
+        })
+    };
+    for (changes, allowed) in [
+        (
+            json!({"UpdateExpression": "SET u = :u", "ConditionExpression": "attribute_exists(pk)"}),
+            true,
+        ),
+        (json!({"UpdateExpression": "set u=if_not_exists(u,:u)"}), true),
+        (
+            json!({"UpdateExpression": "SET #n = :u", "ExpressionAttributeNames": {"#n": "u"}}),
+            true,
+        ),
+        (json!({"UpdateExpression": "REMOVE u[0].j"}), true),
+        (json!({"UpdateExpression": "SET j = :j"}), false),
+        (json!({"UpdateExpression": "SET u = :u, j = :j"}), false),
+        (json!({"UpdateExpression": "SET u=u-j"}), false),
+        (json!({"UpdateExpression": "SET j.u = :j"}), false),
+        (json!({"UpdateExpression": "SET u = :u REMOVE j"}), false),
+        (
+            json!({"UpdateExpression": "SET #u = :u", "ExpressionAttributeNames": {"#u": "j"}}),
+            false,
+        ),
+        (json!({"UpdateExpression": "SET #u = :u"}), false),
+        (
+            json!({"UpdateExpression": "SET u = :u", "ConditionExpression": "begins_with(j, :j)"}),
+            false,
+        ),
+        (
+            json!({"UpdateExpression": "SET u = :u", "ReturnValues": "ALL_OLD"}),
+            false,
+        ),
+        (json!({"AttributeUpdates": {"u": {"Value": {"N": "1"}}}}), false),
+        (
+            json!({"UpdateExpression": "SET u = :u", "Key": {"pk": {"S": "two"}}}),
+            false,
+        ),
+    ] {
+        let update = update(changes);
+        assert_eq!(allows("UpdateItem", update.clone()), allowed, "{update}");
+        let transaction = json!({"TransactItems": [{ "Update": update }]});
+        assert_eq!(
+            allows("TransactWriteItems", transaction.clone()),
+            allowed,
+            "{transaction}"
+        );
+    }
+    assert!(!allows(
+        "PutItem",
+        json!({"TableName": "Rows", "Item": {"pk": {"S": "one"}}})
+    ));
+}
+
+#[test]
 fn patterns_match_as_iam_says() {
     for (pattern, text, matches) in [
         ("v/*", "v/acme/0", true),
@@ -132,7 +211,8 @@ fn what_is_not_understood_is_an_error_with_a_name() {
     let rows = "Effect: Allow, Action: dynamodb:PutItem, Resource: !GetAtt Rows.Arn";
     for (statement, expected) in [
         (format!("{rows}, Condition: {{ StringEquals: {{ \"aws:PrincipalTag/a\": b }} }}"), "StringEquals"),
-        (format!("{rows}, Condition: {{ \"ForAllValues:StringEquals\": {{ \"dynamodb:Attributes\": b }} }}"), "condition"),
+        (format!("{rows}, Condition: {{ \"ForAllValues:StringEquals\": {{ \"dynamodb:Attributes\": b }} }}"), "Attributes of anything but UpdateItem"),
+        (format!("{rows}, Condition: {{ \"ForAllValues:StringNotEquals\": {{ \"dynamodb:Attributes\": b }} }}"), "condition"),
         (format!("{rows}, Condition: {{ \"ForAllValues:StringEquals\": {{ \"dynamodb:LeadingKeys\": b, \"aws:x\": c }} }}"), "condition"),
         ("Effect: Deny, Action: dynamodb:PutItem, Resource: !GetAtt Rows.Arn".to_owned(), "Deny"),
         ("Effect: Allow, NotAction: dynamodb:PutItem, Resource: !GetAtt Rows.Arn".to_owned(), "NotAction"),

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use redial_domain::endpoint::Endpoint;
 use redial_domain::{EndpointId, TenantId, Timestamp};
@@ -99,7 +101,7 @@ pub struct ApiKey {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last used, to the hour.
+    /// When it was last used, to the hour. Releases before the attribute `u` noted it here, in the JSON: the later counts.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
 }
@@ -253,7 +255,7 @@ impl Store {
     /// [`StoreError`] if DynamoDB fails or the stored item cannot be read.
     pub async fn api_key(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
         let item = self.get(&self.tables.config, &keys::api_key(id), true).await?;
-        item.map(|item| parse(&item, "j")).transpose()
+        item.as_ref().map(read_api_key).transpose()
     }
 
     /// Keys after `after`, by id, at most `limit`.
@@ -262,7 +264,7 @@ impl Store {
     /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
     pub async fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
         let items = self.list_config(keys::API_KEYS, after, limit).await?;
-        items.iter().map(|item| parse(item, "j")).collect()
+        items.iter().map(read_api_key).collect()
     }
 
     async fn list_config(&self, pk: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>, StoreError> {
@@ -295,20 +297,27 @@ impl Store {
         }
     }
 
-    /// Notes when a key was used, if it still exists.
+    /// Notes when a key was used, if it still exists. Names no attribute but the key's own and `u`: the roles of those who
+    /// note it may touch no other, or ingest could make itself an operator.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
-    pub async fn touch_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let item = Item::from(&keys::api_key(&key.id)).text("j", json(key));
-        let put = self
+    pub async fn touch_api_key(&self, id: &str, used_at: Timestamp) -> Result<(), StoreError> {
+        let update = self
             .client
-            .put_item()
+            .update_item()
             .table_name(&self.tables.config)
-            .set_item(Some(item.0));
-        match put.condition_expression("attribute_exists(pk)").send().await {
-            Err(error) if is_refused(&error) => Ok(()),
-            other => other.map(|_| ()).map_err(dynamo("PutItem")),
+            .set_key(Some(Item::from(&keys::api_key(id)).0))
+            .update_expression("SET u = :u")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":u", n(used_at.as_millis()));
+        let is_gone = |error: &SdkError<UpdateItemError>| {
+            let error = error.as_service_error();
+            error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+        };
+        match update.send().await {
+            Err(error) if is_gone(&error) => Ok(()),
+            other => other.map(|_| ()).map_err(dynamo("UpdateItem")),
         }
     }
 
@@ -355,6 +364,14 @@ impl Store {
     }
 }
 
+fn read_api_key(item: &Item) -> Result<ApiKey, StoreError> {
+    let key: ApiKey = parse(item, "j")?;
+    Ok(ApiKey {
+        last_used_at: key.last_used_at.max(item.get_moment("u")),
+        ..key
+    })
+}
+
 fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
     let sealed = item.need("x", item.get_bytes("x"))?.to_vec();
     Ok(StoredEndpoint {
@@ -363,7 +380,7 @@ fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
     })
 }
 
-fn is_conflict<R>(error: &aws_sdk_dynamodb::error::SdkError<TransactWriteItemsError, R>) -> bool {
+fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
         return false;
     };

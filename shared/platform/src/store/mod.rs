@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod deliveries;
+pub mod due;
 pub mod events;
 pub mod lists;
 pub mod replays;
@@ -58,6 +59,14 @@ pub enum StoreError {
     /// Somebody else changed the same thing meanwhile; asking again helps.
     #[error("{0} was changed by somebody else at the same time")]
     Conflict(&'static str),
+}
+
+impl StoreError {
+    /// True if what is stored cannot be read, whoever asks and how often: it waits for a person or a newer version.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Newer(_) | Self::Blob(_))
+    }
 }
 
 /// Keeps an SDK error with its operation's name.

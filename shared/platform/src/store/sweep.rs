@@ -1,26 +1,17 @@
-//! What the sweeper needs: what is due, which tenants were active, how far it has seen, and what it counts.
+//! What the sweeper needs: which tenants were active, how far it has seen, and what it counts.
 
 use std::collections::BTreeMap;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::{decode_time, encode_time};
-use redial_domain::{EndpointId, EventId, ReplayId, TenantId, Timestamp};
+use redial_domain::{EndpointId, EventId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::events::{StoredEvent, read_listed};
-use super::{Store, StoreError, n, s};
+use super::{Store, StoreError};
 use crate::item::Item;
 use crate::keys::{self, Key};
-
-/// Something the sweeper must look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
-    /// A held delivery whose time has come, or one that was sent from the table and never recorded.
-    Delivery(Box<DeliveryRecord>),
-    /// A replay job whose worker stopped.
-    Job(TenantId, ReplayId),
-}
 
 /// How far the sweeper has seen a tenant's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,27 +72,6 @@ pub struct CallEvent {
 }
 
 impl Store {
-    /// What is due at `now` in one partition of `by_due`, earliest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
-    pub async fn due(&self, partition: &str, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.events)
-            .index_name(keys::BY_DUE)
-            .key_condition_expression("q = :q AND qt <= :now")
-            .expression_attribute_values(":q", s(partition))
-            .expression_attribute_values(":now", n(now.as_millis()))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let read = |item: Item| match keys::job_of(&item.key()) {
-            Some((tenant, replay)) => Ok(Due::Job(tenant, replay)),
-            None => read_delivery(&item).map(|record| Due::Delivery(Box::new(record))),
-        };
-        self.query_all(query, limit).await?.into_iter().map(read).collect()
-    }
-
     /// Notes that a tenant is active in the hour of `now`: only active tenants are swept.
     ///
     /// # Errors
