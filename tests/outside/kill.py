@@ -29,6 +29,8 @@ IN_FLIGHT = 50
 CLIENTS = 96
 # How slowly receivers answer, in milliseconds, so that deliveries are in flight too.
 RECEIVER_DELAY_MS = 40
+# How long the receiver may take to read what a killed process has sent, in seconds.
+LAST_WORDS_S = 0.2
 # How long it may take until a kill finds enough in flight, in seconds.
 KILL_S = 120
 # What a kill leaves comes back after the queue's visibility timeout (6 minutes) or with the sweeper (5 minutes and a pass).
@@ -124,10 +126,12 @@ def kill_often(report: Report, redial: Redial, platform: Platform, receiver: Rec
             0.001,
         )
         posts = platform.unanswered
-        at = time.time()
         redial.kill()
-        kills.append(at)
         platform.up.clear()
+        # What it had sent may still be in the receiver's sockets. The next process does not send before this moment.
+        time.sleep(LAST_WORDS_S)
+        at = time.time()
+        kills.append(at)
         accepted = len(platform.answers)
         opened = [r for r in receiver.requests() if started <= r.at <= at]
         deliveries = len([r for r in opened if r.answered_at is None or r.answered_at > at])
