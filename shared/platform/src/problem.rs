@@ -8,7 +8,6 @@ use redial_domain::Invalid;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::queue::QueueError;
 use crate::secrets::SecretsError;
 use crate::store::StoreError;
 
@@ -118,13 +117,6 @@ impl From<StoreError> for Problem {
                 Self::internal()
             }
         }
-    }
-}
-
-impl From<QueueError> for Problem {
-    fn from(error: QueueError) -> Self {
-        tracing::error!(%error, "problem.queue");
-        Self::internal()
     }
 }
 
