@@ -81,26 +81,26 @@ impl Api {
         Err(outrun())
     }
 
-    /// Changes the secrets of an endpoint. `apply` may be called several times, each time with what is stored then. Answers
-    /// the secrets as they are now.
+    /// Changes an endpoint with its secrets. `apply` may be called several times, each time with what is stored then. Answers
+    /// the secrets as they are now too.
     ///
     /// # Errors
     /// 404 if it is not there, 409 if others kept being faster, 500 if secrets cannot be opened, and what `apply` refuses.
-    pub(crate) async fn change_secrets(
+    pub(crate) async fn change_with_secrets(
         &self,
         tenant: &TenantId,
         id: &EndpointId,
-        apply: impl Fn(&mut Credentials) -> Result<(), Problem> + Send,
-    ) -> Result<Credentials, Problem> {
+        apply: impl Fn(&mut Endpoint, &mut Credentials) -> Result<(), Problem> + Send,
+    ) -> Result<(Changed, Credentials), Problem> {
         for tries in 0..TRIES {
             let config = self.stored(tenant).await?;
-            let stored = config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?;
-            let mut after = StoredEndpoint::clone(stored);
+            let before = Arc::clone(config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?);
+            let mut after = StoredEndpoint::clone(&before);
             let mut credentials = self.secrets.open(tenant, id, &after.sealed).await?;
-            apply(&mut credentials)?;
+            apply(&mut after.endpoint, &mut credentials)?;
             after.sealed = self.secrets.seal(tenant, id, &credentials).await?;
             if self.put_endpoint(&config, &mut after, tries).await? {
-                return Ok(credentials);
+                return Ok((Changed { before, after }, credentials));
             }
         }
         Err(outrun())

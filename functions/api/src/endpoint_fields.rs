@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use redial_domain::address::AddressPolicy;
 use redial_domain::endpoint::{DEFAULT_TIMEOUT_MS, EndpointSettings, EndpointState};
 use redial_domain::filter::{Filter, TypePattern};
-use redial_domain::profile::Profile;
 use redial_domain::retry::{RetryPolicy, RetryPolicySpec};
 use redial_domain::url::{EndpointUrl, OwnHost};
 use redial_domain::{AgentId, Invalid};
@@ -14,14 +13,13 @@ use redial_platform::problem::Problem;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::authentication::AuthFields;
 use crate::body::{Fields, refuse};
 
 /// Fields of the design that are not built yet.
-const UNSUPPORTED: [&str; 4] = ["auth", "headers", "rate_limit", "payload"];
-/// Profiles of the design that are not built yet.
-const UNSUPPORTED_PROFILES: [&str; 2] = ["voicehub", "utel"];
-/// Characters of an unknown profile that an answer does not repeat: it names what is known instead.
-const PROFILE_EXPECTED: &str = "a profile: standard";
+const UNSUPPORTED: [&str; 1] = ["rate_limit"];
+/// What an unknown profile is answered with: it is not repeated.
+const PROFILE_EXPECTED: &str = "a profile: standard, voicehub or utel";
 
 /// What an endpoint is to be.
 #[derive(Debug, ToSchema)]
@@ -43,8 +41,14 @@ pub(crate) struct EndpointFields {
     agents: Option<Vec<String>>,
     /// Agents never wanted.
     exclude_agents: Option<Vec<String>>,
-    /// How requests look: `standard`.
+    /// How requests look: `standard`, `voicehub` or `utel`.
     profile: Option<String>,
+    /// How much of an event they hold: `full`, or `thin` (ids and links only).
+    payload: Option<String>,
+    /// How they authenticate besides the signature.
+    auth: Option<AuthFields>,
+    /// Headers that they carry besides ours, at most 20.
+    headers: Option<BTreeMap<String, String>>,
     /// Milliseconds the receiver has to answer: 1000 to 30000, 10000 by default.
     timeout_ms: Option<u32>,
     /// When to retry; absent: as this deployment does by default.
@@ -113,7 +117,11 @@ pub(crate) fn settings(
             agents: names(fields, "agents", AgentId::parse)?,
             exclude_agents: names(fields, "exclude_agents", AgentId::parse)?,
         },
-        profile: profile(fields)?,
+        profile: fields.take("profile", PROFILE_EXPECTED)?.unwrap_or_default(),
+        payload: fields.take("payload", "full or thin")?.unwrap_or_default(),
+        // `Authentication` fills these in.
+        auth: None,
+        header_names: Vec::new(),
         timeout_ms: fields
             .take("timeout_ms", "a number of milliseconds, 1000 to 30000")?
             .unwrap_or(DEFAULT_TIMEOUT_MS),
@@ -147,15 +155,6 @@ fn names<T>(
             ..invalid
         })
     })
-}
-
-fn profile(fields: &mut Fields) -> Result<Profile, Problem> {
-    let asked = fields.0.get("profile").and_then(Value::as_str);
-    if let Some(asked) = asked.filter(|asked| UNSUPPORTED_PROFILES.contains(asked)) {
-        let detail = format!("{asked} is not supported by this version");
-        return Err(refuse("field_unsupported", "profile", detail));
-    }
-    Ok(fields.take("profile", PROFILE_EXPECTED)?.unwrap_or_default())
 }
 
 fn retry(fields: &mut Fields) -> Result<Option<RetryPolicy>, Problem> {
@@ -211,7 +210,7 @@ pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     }
 }
 
-/// The settings that a merge patch makes of `before`.
+/// The settings that a merge patch makes of `before`, whose authentication and headers stay.
 ///
 /// # Errors
 /// 422 names the field.
@@ -225,11 +224,18 @@ pub(crate) fn patched(
         // Settings are a plain structure: writing them gives an object.
         _ => return Err(Problem::internal()),
     });
+    for shown in ["auth", "header_names"] {
+        fields.0.remove(shown);
+    }
     merge(&mut fields.0, patch.0.clone());
     let after = settings(&mut fields, rules, Some(&before.url))?;
     fields.finish()?;
-    Ok(after)
+    Ok(EndpointSettings {
+        auth: before.auth.clone(),
+        header_names: before.header_names.clone(),
+        ..after
+    })
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

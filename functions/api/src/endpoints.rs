@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use redial_domain::auth::ShownAuth;
 use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint, EndpointState};
 use redial_domain::filter::TypePattern;
-use redial_domain::profile::Profile;
+use redial_domain::profile::{Payload, Profile};
 use redial_domain::retry::RetryPolicy;
 use redial_domain::signature::Secret;
 use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
@@ -22,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
+use crate::authentication::{AuthFields, Authentication};
 use crate::body::Body;
 use crate::change::{TRIES, outrun};
 use crate::endpoint_fields::{EndpointFields, UrlRules, patched, settings, wanted_state};
@@ -55,6 +57,14 @@ pub(crate) struct EndpointView {
     metadata: BTreeMap<String, String>,
     #[schema(value_type = String, example = "standard")]
     profile: Profile,
+    /// `full`, or `thin`: ids and links only.
+    #[schema(value_type = String, example = "full")]
+    payload: Payload,
+    /// How requests authenticate besides the signature, without the secret part; `null`: they do not.
+    #[schema(value_type = Option<AuthFields>, required)]
+    auth: Option<ShownAuth>,
+    /// Names of the headers that they carry besides ours.
+    header_names: Vec<String>,
     /// Milliseconds the receiver has to answer.
     timeout_ms: u32,
     /// When it retries: its own policy as given, or this deployment's default.
@@ -83,7 +93,7 @@ struct NewEndpoint {
     #[schema(inline)]
     #[serde(flatten)]
     fields: EndpointFields,
-    /// `whsec_` and the padded base64 of 24 to 64 bytes; absent: Redial mints one.
+    /// `whsec_` and the padded base64 of 24 to 64 bytes (`voicehub`: any text); absent: Redial mints one.
     secret: Option<String>,
 }
 
@@ -107,6 +117,9 @@ impl Api {
             description: settings.description,
             metadata: settings.metadata,
             profile: settings.profile,
+            payload: settings.payload,
+            auth: settings.auth,
+            header_names: settings.header_names,
             timeout_ms: settings.timeout_ms,
             retry: settings.retry.unwrap_or_else(|| self.default_retry.clone()),
             created_at: endpoint.created_at,
@@ -164,16 +177,17 @@ async fn create(
     own_hosts: OwnHosts,
     Body(mut fields): Body,
 ) -> Result<(StatusCode, Json<MadeEndpoint>), Problem> {
-    let given = fields.text("secret")?.map(|text| Secret::parse(&text)).transpose()?;
+    let given = fields.text("secret")?;
     let state = wanted_state(&mut fields)?.unwrap_or(EndpointState::Active);
-    let settings = settings(&mut fields, api.url_rules(&own_hosts), None)?;
+    let authentication = Authentication::take(&mut fields)?;
+    let mut settings = settings(&mut fields, api.url_rules(&own_hosts), None)?;
     fields.finish()?;
     let now = api.clock.now();
     let id = EndpointId::mint(api.random.number());
-    let credentials = Credentials {
-        secret: given.unwrap_or_else(|| Secret::from_random(api.random.bytes())),
-        previous: None,
-    };
+    let given = given.map(|text| settings.profile.secret(&text)).transpose()?;
+    let secret = given.unwrap_or_else(|| Secret::from_random(api.random.bytes()));
+    let mut credentials = Credentials::new(secret);
+    authentication.apply(&mut settings, &mut credentials)?;
     let mut new = StoredEndpoint {
         sealed: api.secrets.seal(scope.id(), &id, &credentials).await?,
         endpoint: Endpoint {
@@ -252,8 +266,8 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Endpo
 
 /// Change an endpoint
 ///
-/// A JSON merge patch (RFC 7396): what is absent stays, `null` restores the default, `metadata` and `retry` are merged
-/// member by member. The fields are those of a new endpoint but `secret`, which `POST .../rotate` changes.
+/// A JSON merge patch (RFC 7396): what is absent stays, `null` restores the default, `metadata`, `headers` and `retry` are
+/// merged member by member. The fields are those of a new endpoint but `secret`, which `POST .../rotate` changes.
 #[utoipa::path(
     patch,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
@@ -282,13 +296,23 @@ async fn patch(
 ) -> Result<Json<EndpointView>, Problem> {
     let id = scope.endpoint()?;
     let state = wanted_state(&mut patch)?;
+    let authentication = Authentication::take(&mut patch)?;
     let rules = api.url_rules(&own_hosts);
     let apply = |endpoint: &mut Endpoint| {
         endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
         endpoint.state = state.unwrap_or(endpoint.state);
         Ok(())
     };
-    let changed = api.change_endpoint(scope.id(), &id, apply).await?;
+    // Secrets are opened only for a change that needs them: another profile may not take the one that is there.
+    let changed = if authentication.is_empty() && !patch.0.contains_key("profile") {
+        api.change_endpoint(scope.id(), &id, apply).await?
+    } else {
+        let with_secrets = |endpoint: &mut Endpoint, credentials: &mut Credentials| {
+            apply(endpoint)?;
+            authentication.apply(&mut endpoint.settings, credentials)
+        };
+        api.change_with_secrets(scope.id(), &id, with_secrets).await?.0
+    };
     if state == Some(EndpointState::Active) {
         api.release(&scope, &changed).await?;
     }

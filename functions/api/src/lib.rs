@@ -6,6 +6,7 @@
 
 mod access;
 mod attempts;
+mod authentication;
 mod body;
 mod change;
 mod cursor;

@@ -1,12 +1,14 @@
 //! The signing secrets of endpoints: shown to whoever may manage them, and rotated with an overlap in which both sign.
 //! Never logged.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use redial_domain::Timestamp;
-use redial_domain::endpoint::{DEFAULT_OVERLAP_S, MAX_OVERLAP_S};
+use redial_domain::auth::EndpointAuth;
+use redial_domain::endpoint::{DEFAULT_OVERLAP_S, Endpoint, MAX_OVERLAP_S};
 use redial_domain::signature::Secret;
 use redial_platform::problem::Problem;
 use redial_platform::routes;
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
+use crate::authentication::AuthFields;
 use crate::body::{OptionalBody, refuse};
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
@@ -32,6 +35,11 @@ struct SecretsView {
     /// Signs too, until it expires; `null`: there is none.
     #[schema(required)]
     previous: Option<PreviousSecret>,
+    /// How requests authenticate besides; `null`: they do not.
+    #[schema(value_type = Option<AuthFields>, required)]
+    auth: Option<EndpointAuth>,
+    /// Headers that requests carry besides ours.
+    headers: BTreeMap<String, String>,
 }
 
 /// A secret that was rotated away.
@@ -46,7 +54,7 @@ struct PreviousSecret {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body; `rotate` reads its fields")]
 struct Rotation {
-    /// The new secret, `whsec_..`; absent: Redial mints one.
+    /// The new secret, `whsec_..` (`voicehub`: any text); absent: Redial mints one.
     secret: Option<String>,
     /// Seconds for which the old one signs too: 0 to 604800, 86400 by default.
     overlap_s: Option<u32>,
@@ -60,6 +68,12 @@ fn view(credentials: &Credentials, now: Timestamp) -> SecretsView {
             secret: secret.reveal().to_owned(),
             expires_at: *until,
         }),
+        auth: credentials.auth.clone(),
+        headers: credentials
+            .headers
+            .iter()
+            .map(|header| (header.name().to_owned(), header.value().to_owned()))
+            .collect(),
     }
 }
 
@@ -116,7 +130,7 @@ async fn rotate(
     OptionalBody(mut fields): OptionalBody,
 ) -> Result<Json<SecretsView>, Problem> {
     let id = scope.endpoint()?;
-    let given = fields.text("secret")?.map(|text| Secret::parse(&text)).transpose()?;
+    let given = fields.text("secret")?;
     let overlap_s: Option<u32> = fields.take("overlap_s", "a number of seconds, 0 to 604800")?;
     fields.finish()?;
     let overlap_s = overlap_s.unwrap_or(DEFAULT_OVERLAP_S);
@@ -125,15 +139,19 @@ async fn rotate(
     }
     let now = api.clock.now();
     let until = now.plus_millis(i64::from(overlap_s) * 1000);
-    let new = given.unwrap_or_else(|| Secret::from_random(api.random.bytes()));
-    let apply = |credentials: &mut Credentials| {
+    let minted = Secret::from_random(api.random.bytes());
+    let apply = |endpoint: &mut Endpoint, credentials: &mut Credentials| {
+        let new = match &given {
+            Some(text) => endpoint.settings.profile.secret(text)?,
+            None => minted.clone(),
+        };
         if credentials.secret == new {
             return Err(refuse("secret_invalid", "secret", "is the one that signs already"));
         }
-        let old = std::mem::replace(&mut credentials.secret, new.clone());
+        let old = std::mem::replace(&mut credentials.secret, new);
         credentials.previous = (overlap_s > 0).then_some((old, until));
         Ok(())
     };
-    let credentials = api.change_secrets(scope.id(), &id, apply).await?;
+    let (_, credentials) = api.change_with_secrets(scope.id(), &id, apply).await?;
     Ok(Json(view(&credentials, now)))
 }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use redial_domain::endpoint::EndpointSettings;
 use redial_domain::event::Content;
-use redial_domain::profile::{BodyParts, Profile};
+use redial_domain::profile::{BodyParts, Payload, Profile};
 use redial_domain::{EventId, TenantId, Timestamp};
 use redial_platform::blob;
 use redial_platform::message::DeliveryMessage;
@@ -20,7 +21,7 @@ type EventKey = (TenantId, EventId);
 #[derive(Default)]
 pub(crate) struct Contents {
     contents: Mutex<HashMap<EventKey, Cell<Option<Arc<Content>>>>>,
-    bodies: Mutex<HashMap<(EventKey, Profile), Cell<Bytes>>>,
+    bodies: Mutex<HashMap<(EventKey, Profile, Payload), Cell<Bytes>>>,
 }
 
 fn cell<K: std::hash::Hash + Eq, T>(cells: &Mutex<HashMap<K, Cell<T>>>, key: K) -> Cell<T> {
@@ -53,15 +54,16 @@ impl Contents {
         content.await.cloned()
     }
 
-    /// The body of a delivery in a profile.
+    /// The body of a delivery in the profile of its endpoint.
     pub(crate) async fn body(
         &self,
         message: &DeliveryMessage,
         content: &Content,
-        profile: Profile,
+        settings: &EndpointSettings,
         api_origin: &str,
     ) -> Result<Bytes, serde_json::Error> {
-        let cell = cell(&self.bodies, ((message.tenant.clone(), message.event.clone()), profile));
+        let event = (message.tenant.clone(), message.event.clone());
+        let cell = cell(&self.bodies, (event, settings.profile, settings.payload));
         let body = cell.get_or_try_init(|| async {
             let parts = BodyParts {
                 tenant: &message.tenant,
@@ -69,10 +71,10 @@ impl Contents {
                 accepted_at: message.accepted_at(),
                 content,
                 api_origin,
-                payload: redial_domain::profile::Payload::Full,
+                payload: settings.payload,
                 analysis_url: None,
             };
-            profile.body(&parts).map(Bytes::from)
+            settings.profile.body(&parts).map(Bytes::from)
         });
         body.await.cloned()
     }

@@ -260,11 +260,11 @@ impl Dispatcher {
             });
         };
         let profile = settings.profile;
-        let body = contents.body(message, content, profile, &self.api_origin).await?;
+        let body = contents.body(message, content, settings, &self.api_origin).await?;
         let now = self.clock.now();
         let id = message.event.as_str();
         let secrets = credentials.signing(now);
-        let mut headers: Vec<(String, String)> = [
+        let ours = [
             ("content-type", "application/json".to_owned()),
             ("user-agent", profile.user_agent().to_owned()),
             ("webhook-id", id.to_owned()),
@@ -273,9 +273,10 @@ impl Dispatcher {
                 "webhook-signature",
                 signature::header(&secrets, id, now.as_secs(), &body),
             ),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        ];
+        // None of the customer's has a name of ours: those are reserved.
+        let mut headers = credentials.headers(profile);
+        headers.extend(ours.map(|(name, value)| (name.to_owned(), value)));
         if let Some(traceparent) = message.traceparent.as_deref().and_then(Traceparent::parse) {
             headers.push(("traceparent".to_owned(), traceparent.as_str().to_owned()));
         }

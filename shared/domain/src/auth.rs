@@ -38,6 +38,24 @@ pub enum EndpointAuth {
     },
 }
 
+/// What may be shown of an authentication: all but its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ShownAuth {
+    /// A value in this header.
+    ApiKey {
+        /// The header's name.
+        header: String,
+    },
+    /// `authorization: Basic`.
+    Basic {
+        /// Who it says it is.
+        username: String,
+    },
+    /// `authorization: Bearer`.
+    Bearer,
+}
+
 impl fmt::Debug for EndpointAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EndpointAuth({})", self.kind())
@@ -52,6 +70,18 @@ impl EndpointAuth {
             Self::ApiKey { .. } => "api_key",
             Self::Basic { .. } => "basic",
             Self::Bearer { .. } => "bearer",
+        }
+    }
+
+    /// What may be shown of it.
+    #[must_use]
+    pub fn shown(&self) -> ShownAuth {
+        match self {
+            Self::ApiKey { header, .. } => ShownAuth::ApiKey { header: header.clone() },
+            Self::Basic { username, .. } => ShownAuth::Basic {
+                username: username.clone(),
+            },
+            Self::Bearer { .. } => ShownAuth::Bearer,
         }
     }
 
@@ -204,5 +234,19 @@ mod tests {
     fn a_debug_line_shows_no_secret() {
         let auth = read(r#"{"type":"basic","username":"canary","password":"canary"}"#);
         assert_eq!(format!("{auth:?}"), "EndpointAuth(basic)");
+        let shown = |json| serde_json::to_string(&read(json).shown()).unwrap();
+        for (json, expected) in [
+            (
+                r#"{"type":"api_key","header":"X-Key","value":"canary"}"#,
+                r#"{"type":"api_key","header":"X-Key"}"#,
+            ),
+            (
+                r#"{"type":"basic","username":"u","password":"canary"}"#,
+                r#"{"type":"basic","username":"u"}"#,
+            ),
+            (r#"{"type":"bearer","token":"canary"}"#, r#"{"type":"bearer"}"#),
+        ] {
+            assert_eq!(shown(json), expected);
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::ShownAuth;
 use crate::event_type::EventTypeName;
 use crate::filter::{Filter, Miss};
 use crate::id::{AgentId, EndpointId, TenantId};
 use crate::invalid::Invalid;
-use crate::profile::Profile;
+use crate::profile::{Payload, Profile};
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
@@ -81,11 +82,25 @@ pub struct EndpointSettings {
     /// How requests look.
     #[serde(default)]
     pub profile: Profile,
+    /// How much of an event they hold.
+    #[serde(default, skip_serializing_if = "is_full")]
+    pub payload: Payload,
+    /// How requests authenticate besides their signature, all but the secret, which is kept with the signing secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ShownAuth>,
+    /// Names of the custom headers, in lower case; their values are kept with the signing secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header_names: Vec<String>,
     /// Milliseconds the receiver has to answer.
     pub timeout_ms: u32,
     /// When to retry; `None`: as the deployment does by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_full(payload: &Payload) -> bool {
+    *payload == Payload::Full
 }
 
 impl EndpointSettings {
@@ -167,6 +182,9 @@ mod tests {
             metadata: BTreeMap::new(),
             filter: Filter::default(),
             profile: Profile::Standard,
+            payload: Payload::Full,
+            auth: None,
+            header_names: Vec::new(),
             timeout_ms: DEFAULT_TIMEOUT_MS,
             retry: None,
         }

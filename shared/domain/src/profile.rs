@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::Content;
 use crate::event_type::EventTypeName;
 use crate::id::{AgentId, EventId, TenantId};
+use crate::invalid::Invalid;
+use crate::signature::Secret;
 use crate::timestamp::Timestamp;
 
 /// The shape of an endpoint's requests.
@@ -38,6 +40,17 @@ pub enum Payload {
 }
 
 impl Profile {
+    /// Reads a secret as the profile takes it: `voicehub` takes any printable text, the others `whsec_` and base64.
+    ///
+    /// # Errors
+    /// [`Invalid`] with code `secret_invalid`.
+    pub fn secret(self, text: &str) -> Result<Secret, Invalid> {
+        match self {
+            Self::Voicehub => Secret::parse_chosen(text),
+            Self::Standard | Self::Utel => Secret::parse(text),
+        }
+    }
+
     /// True if the profile has a name for events of this type; others never reach its endpoints.
     #[must_use]
     pub fn carries(self, event_type: &EventTypeName) -> bool {

@@ -58,6 +58,12 @@ impl Secret {
         })
     }
 
+    /// True if the official libraries read it: `whsec_` and base64, not a text of the customer's own choosing.
+    #[must_use]
+    pub fn is_standard(&self) -> bool {
+        Self::parse(&self.text).is_ok()
+    }
+
     /// Reads a secret of the customer's own choosing: 1 to 256 printable ASCII characters, whose bytes are the key.
     /// A text that [`Secret::parse`] reads is read as that.
     ///

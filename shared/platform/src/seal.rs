@@ -6,6 +6,9 @@ use std::fmt;
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use hmac::{Hmac, Mac as _};
+use redial_domain::auth::EndpointAuth;
+use redial_domain::header::CustomHeaders;
+use redial_domain::profile::{Profile, voicehub};
 use redial_domain::signature::Secret;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,9 +74,46 @@ pub struct Credentials {
     pub secret: Secret,
     /// Signs too, until the moment beside it.
     pub previous: Option<(Secret, Timestamp)>,
+    /// Authenticates besides.
+    pub auth: Option<EndpointAuth>,
+    /// Sent as they are: they may hold keys.
+    pub headers: CustomHeaders,
 }
 
 impl Credentials {
+    /// A secret and nothing else.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        Self {
+            secret,
+            previous: None,
+            auth: None,
+            headers: CustomHeaders::default(),
+        }
+    }
+
+    /// The headers that these make in requests of `profile`, besides the signature: names in lower case, each once. A custom
+    /// header gives way to authentication, and both to what the profile sets.
+    #[must_use]
+    pub fn headers(&self, profile: Profile) -> Vec<(String, String)> {
+        let custom = self.headers.iter();
+        let mut headers: Vec<(String, String)> = custom
+            .map(|header| (header.name().to_owned(), header.value().to_owned()))
+            .collect();
+        let mut set = |name: String, value: String| {
+            headers.retain(|(other, _)| *other != name);
+            headers.push((name, value));
+        };
+        // It was read when it was stored, so it makes a header.
+        if let Some(Ok((name, value))) = self.auth.as_ref().map(EndpointAuth::header) {
+            set(name, value);
+        }
+        if profile == Profile::Voicehub {
+            set(voicehub::SECRET_HEADER.to_owned(), self.secret.reveal().to_owned());
+        }
+        headers
+    }
+
     /// The secrets that sign at `now`, the newest first.
     #[must_use]
     pub fn signing(&self, now: Timestamp) -> Vec<Secret> {
@@ -92,6 +132,10 @@ struct Sealed {
     s: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     p: Option<(String, Timestamp)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    a: Option<EndpointAuth>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    h: Vec<(String, String)>,
 }
 
 fn place(tenant: &TenantId, endpoint: &EndpointId) -> String {
@@ -137,6 +181,12 @@ impl Sealer {
                 .previous
                 .as_ref()
                 .map(|(secret, until)| (secret.reveal().to_owned(), *until)),
+            a: secrets.auth.clone(),
+            h: secrets
+                .headers
+                .iter()
+                .map(|header| (header.name().to_owned(), header.value().to_owned()))
+                .collect(),
         })
         .map_err(|_| SealError)?;
         let nonce: [u8; NONCE_BYTES] = self.random.bytes();
@@ -175,14 +225,17 @@ impl Sealer {
             .cipher
             .decrypt(&Nonce::from(*nonce), payload)
             .map_err(|_| SealError)?;
-        let Sealed { s, p } = serde_json::from_slice(&text).map_err(|_| SealError)?;
+        let Sealed { s, p, a, h } = serde_json::from_slice(&text).map_err(|_| SealError)?;
         let secret = |text: &str| Secret::parse_chosen(text).map_err(|_| SealError);
         let previous = p
             .map(|(text, until)| secret(&text).map(|secret| (secret, until)))
             .transpose()?;
+        let headers = h.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Ok(Credentials {
             secret: secret(&s)?,
             previous,
+            auth: a,
+            headers: CustomHeaders::parse(headers).map_err(|_| SealError)?,
         })
     }
 }
@@ -194,9 +247,40 @@ mod tests {
     fn secrets() -> Credentials {
         let until = Timestamp::from_millis(1_795_000_000_000);
         Credentials {
-            secret: Secret::from_random([1; 32]),
             previous: Some((Secret::from_random([2; 32]), until)),
+            auth: Some(EndpointAuth::Bearer {
+                token: "token".to_owned(),
+            }),
+            headers: CustomHeaders::parse([("X-Tenant", "t1"), ("Authorization", "mine")]).unwrap(),
+            ..Credentials::new(Secret::from_random([1; 32]))
         }
+    }
+
+    #[test]
+    fn each_header_is_there_once_and_ours_comes_before_theirs() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let standard = vec![pair("x-tenant", "t1"), pair("authorization", "Bearer token")];
+        assert_eq!(secrets().headers(Profile::Standard), standard);
+        let theirs = Credentials {
+            headers: CustomHeaders::parse([("x-webhook-secret", "theirs")]).unwrap(),
+            ..Credentials::new(Secret::parse_chosen("my own").unwrap())
+        };
+        assert_eq!(theirs.headers(Profile::Utel), [pair("x-webhook-secret", "theirs")]);
+        assert_eq!(theirs.headers(Profile::Voicehub), [pair("x-webhook-secret", "my own")]);
+    }
+
+    #[test]
+    fn what_was_sealed_before_there_was_authentication_opens() {
+        let sealed: Sealed = serde_json::from_str(r#"{"s":"whsec_x"}"#).unwrap();
+        assert!(sealed.a.is_none() && sealed.h.is_empty());
+        let plain = Credentials::new(Secret::from_random([1; 32]));
+        let text = serde_json::to_string(&Sealed {
+            s: plain.secret.reveal().to_owned(),
+            p: None,
+            a: None,
+            h: Vec::new(),
+        });
+        assert_eq!(text.unwrap(), format!(r#"{{"s":"{}"}}"#, plain.secret.reveal()));
     }
 
     #[test]

@@ -99,10 +99,7 @@ fn place() -> (TenantId, EndpointId) {
 }
 
 fn credentials() -> Credentials {
-    Credentials {
-        secret: Secret::from_random([1; 32]),
-        previous: None,
-    }
+    Credentials::new(Secret::from_random([1; 32]))
 }
 
 #[tokio::test]

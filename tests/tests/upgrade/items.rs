@@ -8,7 +8,7 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::{Endpoint, EndpointSettings, EndpointState};
 use redial_domain::event::PostedEvent;
 use redial_domain::filter::Filter;
-use redial_domain::profile::Profile;
+use redial_domain::profile::{Payload, Profile};
 use redial_domain::signature::Secret;
 use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, EventTypeName, ReplayId, TenantId, Timestamp};
 use redial_local::dynamodb::Dynamo;
@@ -203,8 +203,8 @@ fn sealer() -> Sealer {
 
 fn credentials() -> Credentials {
     Credentials {
-        secret: Secret::from_random([1; 32]),
         previous: Some((Secret::from_random([2; 32]), now().plus_millis(keys::HOUR_MS))),
+        ..Credentials::new(Secret::from_random([1; 32]))
     }
 }
 
@@ -225,6 +225,9 @@ fn endpoint() -> Endpoint {
             metadata: BTreeMap::from([("team".to_owned(), "calls".to_owned())]),
             filter: Filter::default(),
             profile: Profile::default(),
+            payload: Payload::default(),
+            auth: None,
+            header_names: Vec::new(),
             timeout_ms: 10_000,
             retry: None,
         },

@@ -1,10 +1,13 @@
 //! Tests of reading an endpoint's settings.
 
 use redial_domain::address::AddressPolicy;
+use redial_domain::signature::Secret;
+use redial_platform::seal::Credentials;
 use serde_json::json;
 use utoipa::PartialSchema as _;
 
 use super::*;
+use crate::authentication::Authentication;
 
 fn with_rules<T>(run: impl FnOnce(UrlRules<'_>) -> T) -> T {
     let (policy, own_hosts) = (AddressPolicy::strict(), [OwnHost::parse("api.example.com").unwrap()]);
@@ -21,10 +24,16 @@ fn read(body: Value) -> Result<(EndpointSettings, Option<EndpointState>), Proble
     with_rules(|rules| {
         let mut fields = Fields(members);
         let state = wanted_state(&mut fields)?;
-        let settings = settings(&mut fields, rules, None)?;
+        let authentication = Authentication::take(&mut fields)?;
+        let mut settings = settings(&mut fields, rules, None)?;
         fields.finish()?;
+        authentication.apply(&mut settings, &mut Credentials::new(Secret::from_random([1; 32])))?;
         Ok((settings, state))
     })
+}
+
+pub(crate) fn plain_settings() -> EndpointSettings {
+    read(json!({"url": "https://example.com/"})).unwrap().0
 }
 
 fn refusal(name: &str, value: Value) -> (u16, String, Option<String>) {
@@ -62,6 +71,9 @@ fn every_field_outside_its_limits_is_named() {
         ),
         ("profile", json!("fancy"), "field_invalid", "profile"),
         ("profile", json!(1), "field_invalid", "profile"),
+        ("payload", json!("fat"), "field_invalid", "payload"),
+        ("headers", json!({"webhook-id": "1"}), "header_reserved", "headers"),
+        ("auth", json!({"type": "bearer"}), "field_invalid", "auth"),
         ("timeout_ms", json!("10000"), "field_invalid", "timeout_ms"),
         ("timeout_ms", json!(-1), "field_invalid", "timeout_ms"),
         ("timeout_ms", json!(999), "timeout_invalid", "timeout_ms"),
@@ -89,17 +101,8 @@ fn every_field_outside_its_limits_is_named() {
 
 #[test]
 fn what_is_not_built_is_refused_and_never_ignored() {
-    for (name, value) in [
-        ("auth", json!({"type": "bearer", "token": "t"})),
-        ("headers", json!({})),
-        ("rate_limit", json!(5)),
-        ("payload", json!("thin")),
-        ("profile", json!("voicehub")),
-        ("profile", json!("utel")),
-    ] {
-        let expected = (422, "field_unsupported".to_owned(), Some(name.to_owned()));
-        assert_eq!(refusal(name, value), expected);
-    }
+    let expected = (422, "field_unsupported".to_owned(), Some("rate_limit".to_owned()));
+    assert_eq!(refusal("rate_limit", json!(5)), expected);
     assert!(read(json!({"url": "https://example.com/", "rate_limit": null})).is_ok());
 }
 
@@ -174,7 +177,8 @@ fn a_patch_changes_what_it_names_and_null_restores_the_default() {
     assert_eq!(patched(json!({"retry": null})).unwrap().retry, None);
     for (patch, code) in [
         (json!({"url": null}), "field_missing"),
-        (json!({"auth": {"type": "bearer"}}), "field_unsupported"),
+        (json!({"rate_limit": 5}), "field_unsupported"),
+        (json!({"header_names": ["x"]}), "field_unknown"),
         (json!({"secret": "whsec_x"}), "field_unknown"),
         (json!({"created_at": "x"}), "field_unknown"),
         (json!({"metadata": "x"}), "field_invalid"),
@@ -210,8 +214,9 @@ fn the_description_names_exactly_the_fields_that_are_read() {
     }
     let whole = read(json!({
         "url": "https://example.com/", "description": "", "metadata": {}, "event_types": [], "agents": [],
-        "exclude_agents": [], "profile": "standard", "timeout_ms": 1000, "retry": {}, "active": true, "state": "active",
+        "exclude_agents": [], "profile": "utel", "payload": "thin", "auth": {"type": "bearer", "token": "t"},
+        "headers": {"x-a": "1"}, "timeout_ms": 1000, "retry": {}, "active": true, "state": "active",
     }));
     assert!(whole.is_ok(), "{whole:?}");
-    assert_eq!(schema["properties"].as_object().unwrap().len(), 11);
+    assert_eq!(schema["properties"].as_object().unwrap().len(), 14);
 }

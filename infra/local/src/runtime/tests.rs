@@ -130,10 +130,7 @@ async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
     let made = Tenant::new(tenant.clone(), now);
     store.change(&tenant, 0, Change::PutTenant(&made)).await.unwrap();
     let sealer = Sealer::new(&settings().secrets_key, Random::seeded(3));
-    let credentials = Credentials {
-        secret: secret.clone(),
-        previous: None,
-    };
+    let credentials = Credentials::new(secret.clone());
     let sealed = sealer.seal(&tenant, &id, &credentials).unwrap();
     let written = serde_json::json!({
         "url": "https://example.com/hook", "timeout_ms": 10_000, "event_types": [], "agents": [], "exclude_agents": []
