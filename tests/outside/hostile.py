@@ -51,9 +51,10 @@ def check_urls(report: Report, api: Origin) -> None:
     """Every URL as an endpoint's, by the rules of a deployment. Their tenant never gets an event."""
     tenant = "targets"
     api.ask("PUT", f"/v1/tenants/{tenant}", {})
-    wrong, accepted = [], []
+    wrong, accepted, patched = [], [], []
     counts = {"accept": 0, "reject": 0}
     path = f"/v1/tenants/{tenant}/endpoints"
+    changed = api.expect(201, "POST", path, {"url": "https://hooks.example.com/first"})
     for cell, verdict, why in rows("hostile-urls.tsv", 3):
         url = text_of(cell)
         answer = api.ask("POST", path, {"url": url})
@@ -65,7 +66,12 @@ def check_urls(report: Report, api: Origin) -> None:
             wrong.append(f"{cell[:80]} ({why}): {fault}")
         if answer.status == 201:
             accepted.append(url)
+        fault = wrong_verdict(verdict, api.ask("PATCH", f"{path}/{changed['id']}", {"url": url}), (200,))
+        if fault is not None:
+            patched.append(f"{cell[:80]} ({why}): {fault}")
     report.nothing(f"{counts['reject']} hostile URLs are refused with a code, {counts['accept']} others taken", wrong)
+    report.nothing("and so they are in a change of an endpoint", patched)
+    api.expect(204, "DELETE", f"{path}/{changed['id']}")
     stored = [item["url"] for item in api.items(f"{path}?limit=100")]
     report.equal("nothing of a refused URL is stored", sorted(stored), sorted(accepted))
 
@@ -115,25 +121,55 @@ def check_events(report: Report, api: Origin, receiver: Receiver, folder: Path) 
 
 
 def check_headers(report: Report, api: Origin) -> None:
-    """Custom headers of an endpoint, if this version has them."""
+    """Custom headers, in a new endpoint, in a change of one, and as the header of an API key."""
     path = f"/v1/tenants/{TENANT}/endpoints"
-    wrong, count, unsupported = [], 0, 0
+    url = "http://127.0.0.1:9999/"
+    changed = f"{path}/{api.expect(201, 'POST', path, {'url': url, 'active': False})['id']}"
+    wrong, count, taken = [], 0, 0
     for kind, cell, verdict, why in rows("hostile-inputs.tsv", 4):
         if kind not in ("header", "header-value"):
             continue
         count += 1
-        headers = {text_of(cell): "value"} if kind == "header" else {"X-Custom": text_of(cell)}
-        answer = api.ask("POST", path, {"url": "http://127.0.0.1:9999/", "headers": headers, "active": False})
-        if answer.code == "field_unsupported":
-            unsupported += 1
+        name, value = (text_of(cell), "value") if kind == "header" else ("X-Custom", text_of(cell))
+        headers = {"headers": {name: value}}
+        auth = {"auth": {"type": "api_key", "header": name, "value": value}}
+        made = api.ask("POST", path, {"url": url, "active": False} | headers)
+        taken += made.status == 201
+        for answer in (made, api.ask("PATCH", changed, headers), api.ask("PATCH", changed, auth)):
+            fault = wrong_verdict(verdict, answer, (200, 201))
+            if fault is None and verdict == "reject" and answer.body.get("field") not in (
+                "headers",
+                "auth.header",
+                "auth.value",
+            ):
+                fault = f"refused, but field is {answer.body.get('field')!r}"
+            if fault is not None:
+                wrong.append(f"{cell[:80]} ({why}): {fault}")
+        api.expect(200, "PATCH", changed, {"headers": None, "auth": None})
+    report.nothing(f"{count} rows of headers get their verdict, new, changed and as an API key", wrong)
+    stored = [item for item in api.items(f"{path}?limit=100") if item["header_names"]]
+    report.equal("nothing of a refused header is stored", len(stored), taken)
+
+
+def check_secrets(report: Report, api: Origin) -> None:
+    """Rows that no secret may be, in a new endpoint and in a rotation, of a profile that takes any text."""
+    path = f"/v1/tenants/{TENANT}/endpoints"
+    wanted = {"url": "http://127.0.0.1:9999/", "active": False, "profile": "voicehub"}
+    made = api.expect(201, "POST", path, wanted | {"secret": "as chosen"})
+    wrong, count = [], 0
+    for kind, cell, verdict, why in rows("hostile-inputs.tsv", 4):
+        # An empty text and one of printable characters are no attack on a header.
+        if kind != "header-value" or verdict != "reject":
             continue
-        fault = wrong_verdict(verdict, answer, (201,))
-        if fault is not None:
-            wrong.append(f"{cell[:80]} ({why}): {fault}")
-    if unsupported == count:
-        report.skip(f"{count} rows of headers", "this version refuses the field (422 field_unsupported)")
-    else:
-        report.nothing(f"{count} rows of headers get their verdict", wrong)
+        count += 1
+        secret = {"secret": text_of(cell)}
+        for answer in (api.ask("POST", path, wanted | secret), api.ask("POST", f"{path}/{made['id']}/rotate", secret)):
+            fault = wrong_verdict("reject", answer, ())
+            if fault is not None or answer.body.get("field") != "secret":
+                wrong.append(f"{cell[:80]} ({why}): {fault or answer.body}")
+    report.nothing(f"{count} rows that would break a header are no secrets", wrong)
+    stored = api.expect(200, "GET", f"{path}/{made['id']}/secret")
+    report.equal("the secret stays as it was", (stored["secret"], stored["previous"]), ("as chosen", None))
 
 
 def check_params(report: Report, api: Origin) -> None:
@@ -215,6 +251,7 @@ def script(report: Report) -> None:
             receiver.behave("/hook", secret=endpoint["secret"])
             check_events(report, api, receiver, folder)
             check_headers(report, api)
+            check_secrets(report, api)
             check_params(report, api)
             check_paths(report, api)
             report.equal("the canary was never reached", canary.requests(), [])

@@ -30,6 +30,7 @@ class Request:
     # When the answer was written and its status; `None` if it never was.
     answered_at: float | None
     status: int | None
+    method: str = "POST"
 
     def header(self, name: str) -> list[str]:
         """Every value of a header, by its name in lower case."""
@@ -51,6 +52,7 @@ def read(file: Path) -> list[Request]:
             python=row["python"],
             answered_at=answers.get(row["n"], {}).get("at"),
             status=answers.get(row["n"], {}).get("status"),
+            method=row["method"],
         )
         for row in rows
         if row["row"] == "received"

@@ -38,6 +38,7 @@ class Behaviour:
     delay_ms: int = 0
     secret: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 @dataclass
@@ -122,7 +123,8 @@ class Receiver:
         if 200 <= status < 300:
             seen.done_ids.add(event)
         extra = "".join(f"{name}: {value}\r\n" for name, value in behaviour.headers.items())
-        writer.write(f"HTTP/1.1 {status} Answer\r\n{extra}content-length: 0\r\n\r\n".encode())
+        text = behaviour.body.encode()
+        writer.write(f"HTTP/1.1 {status} Answer\r\n{extra}content-length: {len(text)}\r\n\r\n".encode() + text)
         await writer.drain()
 
     def control(self, method: str, path: str, body: bytes) -> dict | None:

@@ -326,6 +326,7 @@ fn action_of(call: &str) -> Option<&'static str> {
         "change_message_visibility_batch" => "sqs:ChangeMessageVisibility",
         "get_queue_attributes" => "sqs:GetQueueAttributes",
         "decrypt" => "kms:Decrypt",
+        "invoke" => "lambda:InvokeFunction",
         "generate_data_key" => "kms:GenerateDataKey",
         _ => return None,
     })

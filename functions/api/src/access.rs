@@ -8,12 +8,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use redial_domain::{DeliveryId, EndpointId, EventId, Invalid, ReplayId, TenantId};
+use redial_domain::event::MAX_CALL_ID_BYTES;
+use redial_domain::{DeliveryId, EndpointId, ErasureId, EventId, EventTypeName, Invalid, ReplayId, TenantId};
 use redial_platform::auth::{Caller, Scope};
 use redial_platform::problem::Problem;
 use redial_platform::store::config::{Tenant, TenantConfig};
 
-use crate::Api;
+use crate::{Api, query};
 
 /// The segments of a path, decoded, by name.
 type Segments = HashMap<String, String>;
@@ -41,7 +42,10 @@ impl FromRequestParts<Arc<Api>> for Known {
 
 /// A caller with scope `operator`.
 #[derive(Debug)]
-pub(crate) struct Operator;
+pub(crate) struct Operator {
+    /// Id of the key.
+    pub(crate) key_id: String,
+}
 
 impl FromRequestParts<Arc<Api>> for Operator {
     type Rejection = Problem;
@@ -49,7 +53,8 @@ impl FromRequestParts<Arc<Api>> for Operator {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let Known(caller) = Known::from_request_parts(parts, api).await?;
         if caller.scope.is_operator() {
-            Ok(Self)
+            let key_id = caller.key_id;
+            Ok(Self { key_id })
         } else {
             Err(Problem::forbidden())
         }
@@ -58,7 +63,11 @@ impl FromRequestParts<Arc<Api>> for Operator {
 
 /// An operator who names a tenant that need not exist yet.
 #[derive(Debug)]
-pub(crate) struct NamedTenant(pub(crate) TenantId);
+pub(crate) struct NamedTenant {
+    pub(crate) id: TenantId,
+    /// Id of the operator's key.
+    pub(crate) key_id: String,
+}
 
 impl FromRequestParts<Arc<Api>> for NamedTenant {
     type Rejection = Problem;
@@ -69,7 +78,10 @@ impl FromRequestParts<Arc<Api>> for NamedTenant {
         let named = segment(segments.as_ref(), "tenant").map(TenantId::parse);
         match (caller.scope, named) {
             (Scope::Ingest, _) => Err(Problem::forbidden()),
-            (Scope::Operator, Some(named)) => Ok(Self(named?)),
+            (Scope::Operator, Some(named)) => Ok(Self {
+                id: named?,
+                key_id: caller.key_id,
+            }),
             (Scope::Tenant(own), Some(Ok(named))) if own == named => Err(Problem::forbidden()),
             (Scope::Operator, None) | (Scope::Tenant(_), _) => Err(Problem::not_found("tenant")),
         }
@@ -81,6 +93,8 @@ impl FromRequestParts<Arc<Api>> for NamedTenant {
 pub(crate) struct InTenant {
     /// The tenant and its endpoints.
     pub(crate) config: Arc<TenantConfig>,
+    /// Id of the caller's key.
+    pub(crate) key_id: String,
     segments: Segments,
 }
 
@@ -101,7 +115,47 @@ impl FromRequestParts<Arc<Api>> for InTenant {
         }
         let config = api.cache.current(&tenant).await?.ok_or_else(missing)?;
         let segments = segments.map(|Path(segments)| segments).unwrap_or_default();
-        Ok(Self { config, segments })
+        let key_id = caller.key_id;
+        Ok(Self {
+            config,
+            key_id,
+            segments,
+        })
+    }
+}
+
+/// A caller who may manage the tenant that the path names, whether it is there or not: what is told of one that was erased.
+#[derive(Debug)]
+pub(crate) struct OfTenant {
+    pub(crate) id: TenantId,
+    segments: Segments,
+}
+
+impl FromRequestParts<Arc<Api>> for OfTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        if caller.scope == Scope::Ingest {
+            return Err(Problem::forbidden());
+        }
+        let missing = || Problem::not_found("tenant");
+        let segments = Path::<Segments>::from_request_parts(parts, api).await;
+        let named = segment(segments.as_ref(), "tenant").ok_or_else(missing)?;
+        let id = TenantId::parse(named).map_err(|_| missing())?;
+        if !caller.scope.may_manage(&id) {
+            return Err(missing());
+        }
+        let segments = segments.map(|Path(segments)| segments).unwrap_or_default();
+        Ok(Self { id, segments })
+    }
+}
+
+impl OfTenant {
+    /// The erasure that the path names.
+    pub(crate) fn erasure(&self) -> Result<ErasureId, Problem> {
+        let text = self.segments.get("erasure").map(String::as_str).unwrap_or_default();
+        ErasureId::parse(text).map_err(|_| Problem::not_found("erasure"))
     }
 }
 
@@ -136,10 +190,74 @@ impl InTenant {
         self.named("replay", ReplayId::parse)
     }
 
+    /// The call that the path names. No call is stored as a thing of its own: any id may be one that events name.
+    pub(crate) fn call_id(&self) -> Result<&str, Problem> {
+        let named = self.segments.get("call_id").map(String::as_str);
+        let possible = |id: &&str| (1..=MAX_CALL_ID_BYTES).contains(&id.len());
+        named.filter(possible).ok_or_else(|| Problem::not_found("call"))
+    }
+
+    /// The event type that the path names.
+    pub(crate) fn event_type(&self) -> Result<EventTypeName, Problem> {
+        EventTypeName::parse(self.event_type_text()).map_err(|_| Problem::not_found("event type"))
+    }
+
+    /// What the path has in the place of an event type.
+    pub(crate) fn event_type_text(&self) -> &str {
+        self.segments.get("type").map(String::as_str).unwrap_or_default()
+    }
+
     fn named<T>(&self, what: &str, parse: fn(&str) -> Result<T, Invalid>) -> Result<T, Problem> {
         let text = self.segments.get(what).map(String::as_str).unwrap_or_default();
         parse(text).map_err(|_| Problem::not_found(what))
     }
+}
+
+/// A caller who manages the tenant that the key names, or an operator who names one in `?tenant=`: for paths that have no
+/// place for it, because another system made them.
+#[derive(Debug)]
+pub(crate) struct OwnTenant(pub(crate) InTenant);
+
+impl FromRequestParts<Arc<Api>> for OwnTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        let named = tenant_parameter(parts.uri.query())?;
+        let missing = || Problem::not_found("tenant");
+        let tenant = match (caller.scope, named) {
+            (Scope::Ingest, _) => return Err(Problem::forbidden()),
+            (Scope::Tenant(own), None) => own,
+            (Scope::Tenant(own), Some(named)) if own.as_str() == named => own,
+            (Scope::Tenant(_), Some(_)) => return Err(missing()),
+            (Scope::Operator, Some(named)) => TenantId::parse(&named).map_err(|_| missing())?,
+            (Scope::Operator, None) => {
+                let detail = "an operator's key names no tenant: add ?tenant=<id>, or use a key with scope tenant:<id>";
+                return Err(query::refuse("parameter_missing", "tenant", detail));
+            }
+        };
+        let config = api.cache.current(&tenant).await?.ok_or_else(missing)?;
+        Ok(Self(InTenant {
+            config,
+            key_id: caller.key_id,
+            segments: Segments::default(),
+        }))
+    }
+}
+
+/// The only parameter there is; empty counts as absent.
+fn tenant_parameter(raw: Option<&str>) -> Result<Option<String>, Problem> {
+    let mut named = None;
+    for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+        if name != "tenant" {
+            let detail = "is not a parameter of this path, which takes tenant";
+            return Err(query::refuse("parameter_unknown", &name, detail));
+        }
+        if named.replace(value.into_owned()).is_some() {
+            return Err(query::refuse("parameter_repeated", &name, "is given more than once"));
+        }
+    }
+    Ok(named.filter(|value| !value.is_empty()))
 }
 
 /// The segment of that name; `None` if the path does not decode to UTF-8.

@@ -5,10 +5,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::TenantId;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
+use redial_platform::store::lookups::AttemptsQuestion;
 
 use crate::Api;
 use crate::views::{DeliveryView, Responses};
 
+/// Failed attempts of a delivery that are shown: more than any policy makes.
+const MAX_ROWS: usize = 100;
 /// Queries for attempts under way at once.
 const CONCURRENT_QUERIES: usize = 8;
 
@@ -32,7 +35,7 @@ fn has_rows(record: &DeliveryRecord, responses: Responses) -> bool {
 }
 
 impl Api {
-    /// Deliveries as they are shown, each with all its attempts.
+    /// Deliveries as they are shown, each with all its attempts, and how many of those cannot be read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -41,17 +44,18 @@ impl Api {
         tenant: &TenantId,
         records: Vec<DeliveryRecord>,
         mut responses: Responses,
-    ) -> Result<Vec<DeliveryView>, StoreError> {
+    ) -> Result<(Vec<DeliveryView>, usize), StoreError> {
         let mut reads = Vec::with_capacity(records.len());
         for record in records {
             reads.push(self.read_attempts(tenant, record, responses));
         }
-        let read: Vec<(DeliveryRecord, Vec<AttemptRecord>)> = futures_util::stream::iter(reads)
+        let read: Vec<(DeliveryRecord, Vec<AttemptRecord>, usize)> = futures_util::stream::iter(reads)
             .buffered(CONCURRENT_QUERIES)
             .try_collect()
             .await?;
-        let view = |(record, attempts): &(_, Vec<_>)| DeliveryView::new(record, attempts, &mut responses);
-        Ok(read.iter().map(view).collect())
+        let view = |(record, attempts, _): &(_, Vec<_>, _)| DeliveryView::new(record, attempts, &mut responses);
+        let unreadable = read.iter().map(|(_, _, unreadable)| unreadable).sum();
+        Ok((read.iter().map(view).collect(), unreadable))
     }
 
     async fn read_attempts(
@@ -59,13 +63,19 @@ impl Api {
         tenant: &TenantId,
         record: DeliveryRecord,
         responses: Responses,
-    ) -> Result<(DeliveryRecord, Vec<AttemptRecord>), StoreError> {
-        let rows = if has_rows(&record, responses) {
-            self.store.failed_attempts_of(tenant, &record.id).await?
+    ) -> Result<(DeliveryRecord, Vec<AttemptRecord>, usize), StoreError> {
+        let (rows, unreadable) = if has_rows(&record, responses) {
+            let question = AttemptsQuestion {
+                event: &record.id.event,
+                delivery: Some(&record.id),
+                responses: responses != Responses::Hidden,
+                limit: MAX_ROWS,
+            };
+            self.store.readable_attempts(tenant, question).await?
         } else {
-            Vec::new()
+            (Vec::new(), 0)
         };
-        let attempts = complete(&record, rows);
-        Ok((record, attempts))
+        let attempts = complete(&record, rows.into_iter().map(|(_, attempt)| attempt).collect());
+        Ok((record, attempts, unreadable))
     }
 }

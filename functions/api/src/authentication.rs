@@ -10,7 +10,6 @@ use redial_domain::profile::Profile;
 use redial_platform::problem::Problem;
 use redial_platform::seal::Credentials;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::body::{Fields, refuse};
 
@@ -18,24 +17,6 @@ use crate::body::{Fields, refuse};
 const SHOWN_NAME_CHARS: usize = 64;
 const AUTH_EXPECTED: &str = "an object with type api_key (header, value), basic (username, password) or bearer (token)";
 const HEADERS_EXPECTED: &str = "an object whose values are strings";
-
-/// `{"type":"api_key","header","value"}`, `{"type":"basic","username","password"}` or `{"type":"bearer","token"}`.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "describes the body; the domain reads it")]
-pub(crate) struct AuthFields {
-    /// `api_key`, `basic` or `bearer`.
-    r#type: String,
-    /// Of `api_key`: the header's name.
-    header: Option<String>,
-    /// Of `api_key`: the header's value.
-    value: Option<String>,
-    /// Of `basic`.
-    username: Option<String>,
-    /// Of `basic`.
-    password: Option<String>,
-    /// Of `bearer`.
-    token: Option<String>,
-}
 
 /// What a request changes of an endpoint's authentication and headers.
 #[derive(Debug, Default)]

@@ -13,20 +13,24 @@ use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::DeliveryRecord;
-use redial_platform::store::lists::{After, Range};
+use redial_platform::store::lists::{After, DeliveryFilter, MAX_STREAMS, Order, Range};
 
 use crate::Api;
 use crate::access::InTenant;
 use crate::cursor::Place;
 use crate::events::ALL_MS;
+use crate::export::{Exported, Format};
 use crate::listing::{Listing, Wanted};
-use crate::query::Query;
+use crate::query::{Query, refuse};
 use crate::views::{DeliveryView, Responses};
 use crate::waiting::{before_end_of, is_after, moment_of, place, unrecorded};
 
 /// How far back the list of queued deliveries goes unless `since` says otherwise, in milliseconds: what waits longer for
 /// its first attempt is a backlog that has been seen.
 const QUEUED_MS: i64 = 24 * keys::HOUR_MS;
+
+/// Longest reason that can be asked for.
+const MAX_REASON_BYTES: usize = 64;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(list)).with(routes!(read))
@@ -35,35 +39,50 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 /// Which deliveries.
 #[derive(Debug)]
 struct Asked {
-    endpoints: Vec<EndpointId>,
-    state: Option<DeliveryState>,
+    filter: DeliveryFilter,
     range: Range,
 }
 
 /// Deliveries of a page, newest first, and where the next begins.
-type Page = (Vec<DeliveryRecord>, Option<After>);
+type Page = redial_platform::store::lists::Page<DeliveryRecord>;
 
 /// List deliveries
 ///
 /// Newest first, each with all its attempts. `queued` is a delivery without a first attempt; those of the latest events
 /// are in the list of all states, `state=queued` lists all of the last 24 hours (or since `since`). Replays that are queued
-/// are among the deliveries of their event.
+/// are among the deliveries of their event. Every filter goes with every other. Without `endpoint`: of the endpoints that
+/// there are; those of a deleted one are listed by its id, and among the deliveries of their event. A page may have fewer
+/// deliveries than `limit`, or none, and a `next` all the same: what one request looks through is bounded. With
+/// `Accept: application/x-ndjson` the page is one delivery a line, the cursor in header `redial-next-cursor`.
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/deliveries",
+    operation_id = "list_deliveries",
     tag = "deliveries",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
-        ("state" = Option<String>, Query, description = "Only `queued`, `retrying`, `held`, `succeeded`, `dead` or `canceled`"),
+        ("state" = Option<String>, Query, description = "Only in this state",
+            pattern = "^(queued|retrying|held|succeeded|dead|canceled)$"),
         ("endpoint" = Option<String>, Query, description = "Only of this endpoint, which may be deleted"),
+        ("type" = Option<String>, Query, description = "Only of this event type, or of all below a name as `call.*`",
+            max_length = 128, pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?$"),
+        ("reason" = Option<String>, Query, description = "Only with this reason: why it is held, dead or canceled",
+            max_length = 64, pattern = "^[a-z0-9_]+$"),
         ("since" = Option<String>, Query, description = "First moment of acceptance (of a replay: of asking), RFC 3339"),
         ("until" = Option<String>, Query, description = "First moment after it, RFC 3339"),
         ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
     ),
     responses(
-        (status = 200, description = "A page of deliveries", body = Listing<DeliveryView>),
-        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 200, description = "A page of deliveries", content(
+            (Listing<DeliveryView> = "application/json"),
+            (String = "application/x-ndjson"),
+        ), headers(
+            ("redial-next-cursor" = String, description = "Of NDJSON: where the next page begins; absent: this was the last"),
+            ("redial-unreadable" = u32, description = "Of NDJSON: how many items cannot be read; absent: none"),
+        )),
+        (status = 400, description = "A parameter is wrong, or without `endpoint` there is too much to look through \
+            (`endpoint_needed`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such tenant, or another's", body = Problem),
@@ -72,117 +91,129 @@ type Page = (Vec<DeliveryRecord>, Option<After>);
 async fn list(
     State(api): State<Arc<Api>>,
     scope: InTenant,
+    format: Format,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Listing<DeliveryView>>, Problem> {
-    let query = Query::parse(raw.as_deref(), &["state", "endpoint", "since", "until"])?;
+) -> Result<Exported<DeliveryView>, Problem> {
+    let filters = ["state", "endpoint", "type", "reason", "since", "until"];
+    let query = Query::parse(raw.as_deref(), &filters)?;
     let wanted = api.wanted("deliveries", Some(scope.id()), &query).await?;
-    let expected = "queued, retrying, held, succeeded, dead or canceled";
-    let state = query.read("state", expected, DeliveryState::parse)?;
-    let endpoint = query.read("endpoint", "an endpoint's id", |text| EndpointId::parse(text).ok())?;
-    let default_ms = if state == Some(DeliveryState::Queued) {
-        QUEUED_MS
-    } else {
-        ALL_MS
-    };
-    let all = || {
-        scope
-            .config
-            .endpoints
-            .iter()
-            .map(|stored| stored.endpoint.id.clone())
-            .collect()
-    };
-    let asked = Asked {
-        endpoints: endpoint.map_or_else(all, |endpoint| vec![endpoint]),
-        state,
-        range: api.range(&wanted, &query, default_ms)?,
-    };
-    let (records, next) = api.deliveries_page(&scope, &asked, &wanted).await?;
-    let items = api.with_attempts(scope.id(), records, Responses::Hidden).await?;
-    let next = next.map(|after| Place::within(asked.range, after));
-    Ok(Json(api.listing(&wanted, items, next).await?))
+    let asked = Asked::read(&api, &scope, &wanted, &query)?;
+    let page = api.deliveries_page(&scope, &asked, &wanted).await?;
+    let (items, unreadable) = api.with_attempts(scope.id(), page.items, Responses::Hidden).await?;
+    let next = page.next.map(|after| Place::within(asked.range, after));
+    let listing = api.listing(&wanted, items, next).await?;
+    Ok(Exported(format, listing.without(page.unreadable + unreadable)))
+}
+
+impl Asked {
+    fn read(api: &Api, scope: &InTenant, wanted: &Wanted, query: &Query) -> Result<Self, Problem> {
+        let expected = "queued, retrying, held, succeeded, dead or canceled";
+        let state = query.read("state", expected, DeliveryState::parse)?;
+        let endpoint = query.read("endpoint", "an endpoint's id", |text| EndpointId::parse(text).ok())?;
+        let reason = query.read("reason", "a reason such as attempts_exhausted", |text| {
+            let known = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
+            (text.len() <= MAX_REASON_BYTES && text.bytes().all(known)).then(|| text.to_owned())
+        })?;
+        let existing = || scope.config.endpoints.iter().map(|stored| stored.endpoint.id.clone());
+        let default_ms = if state == Some(DeliveryState::Queued) {
+            QUEUED_MS
+        } else {
+            ALL_MS
+        };
+        let asked = Self {
+            filter: DeliveryFilter {
+                endpoints: endpoint.map_or_else(|| existing().collect(), |endpoint| vec![endpoint]),
+                state,
+                event_type: query.type_pattern()?,
+                reason,
+            },
+            range: api.range(wanted, query, default_ms)?,
+        };
+        if state != Some(DeliveryState::Queued) && asked.filter.streams(scope.tenant().shards) > MAX_STREAMS {
+            let detail = "must name an endpoint: all of this tenant's are too many to look through in this state; \
+                          retrying, held, dead and queued deliveries are listed without one";
+            return Err(refuse("endpoint_needed", "endpoint", detail));
+        }
+        Ok(asked)
+    }
 }
 
 impl Api {
     async fn deliveries_page(&self, scope: &InTenant, asked: &Asked, wanted: &Wanted) -> Result<Page, StoreError> {
-        if asked.range.since >= asked.range.until {
-            return Ok((Vec::new(), None));
+        if asked.range.is_empty() {
+            return Ok(Page::empty());
         }
+        match asked.filter.state {
+            Some(DeliveryState::Queued) => self.queued_page(scope, asked, wanted).await,
+            Some(_) => self.recorded_page(scope, asked, wanted).await,
+            None => self.mixed_page(scope, asked, wanted).await,
+        }
+    }
+
+    async fn recorded_page(&self, scope: &InTenant, asked: &Asked, wanted: &Wanted) -> Result<Page, StoreError> {
+        let question = wanted.question(scope, asked.range, Order::NewestFirst, self.clock.now());
+        self.store.list_deliveries(&question, &asked.filter).await
+    }
+
+    async fn queued_page(&self, scope: &InTenant, asked: &Asked, wanted: &Wanted) -> Result<Page, StoreError> {
         let after = wanted.place.as_ref().map(|place| &place.after);
-        match asked.state {
-            Some(DeliveryState::Queued) => self.queued_page(scope, asked, after, wanted.limit).await,
-            Some(_) => self.recorded_page(scope, asked, after, wanted.limit).await,
-            None => self.mixed_page(scope, asked, after, wanted.limit).await,
-        }
-    }
-
-    async fn recorded_page(
-        &self,
-        scope: &InTenant,
-        asked: &Asked,
-        after: Option<&After>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let (tenant, now) = (scope.tenant(), self.clock.now());
-        let Asked {
-            endpoints,
-            state,
-            range,
-        } = asked;
-        let page = self
-            .store
-            .list_deliveries(&tenant.id, endpoints, tenant.shards, *state, *range, after, limit, now)
-            .await?;
-        Ok((page.items, page.next))
-    }
-
-    async fn queued_page(
-        &self,
-        scope: &InTenant,
-        asked: &Asked,
-        after: Option<&After>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
         let window = up_to(asked.range, after);
-        let found = self.first_deliveries(scope.tenant(), &asked.endpoints, window).await?;
+        let found = self.first_deliveries(scope.tenant(), &asked.filter, window).await?;
         let queued = found
             .records
             .into_iter()
-            .filter(|record| record.state == DeliveryState::Queued);
-        Ok(cut(queued.collect(), after, limit, found.rest.map(before_end_of)))
+            .filter(|record| record.state == DeliveryState::Queued && asked.is_for(record));
+        let page = cut(queued.collect(), after, wanted.limit, found.rest.map(before_end_of));
+        Ok(Page {
+            unreadable: found.unreadable,
+            ..page
+        })
     }
 
     /// Recorded deliveries, and among them those of the latest events that nobody has recorded yet.
-    async fn mixed_page(
-        &self,
-        scope: &InTenant,
-        asked: &Asked,
-        after: Option<&After>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let (recorded, mut next) = self.recorded_page(scope, asked, after, limit).await?;
+    async fn mixed_page(&self, scope: &InTenant, asked: &Asked, wanted: &Wanted) -> Result<Page, StoreError> {
+        let after = wanted.place.as_ref().map(|place| &place.after);
+        let recorded = self.recorded_page(scope, asked, wanted).await?;
+        let mut next = recorded.next;
         let latest = self.clock.now().plus_millis(-QUEUED_MS);
         let mut window = up_to(asked.range, after);
         window.since = window.since.max(latest);
         if let Some(last) = next.as_ref().and_then(moment_of) {
             window.since = window.since.max(last);
         }
-        let found = self.first_deliveries(scope.tenant(), &asked.endpoints, window).await?;
+        let found = self.first_deliveries(scope.tenant(), &asked.filter, window).await?;
         let has_queued = found.records.iter().any(|record| record.state == DeliveryState::Queued);
         let by_place = |record: DeliveryRecord| ((record.key().sk, record.id.endpoint.clone()), record);
         // A record that came between the two reads is in one of them: it counts once, and more than what was derived.
-        let mut merged: BTreeMap<_, DeliveryRecord> = recorded.into_iter().map(by_place).collect();
-        for (place, record) in found.records.into_iter().map(by_place) {
+        let mut merged: BTreeMap<_, DeliveryRecord> = recorded.items.into_iter().map(by_place).collect();
+        for (place, record) in found
+            .records
+            .into_iter()
+            .filter(|record| asked.is_for(record))
+            .map(by_place)
+        {
             merged.entry(place).or_insert(record);
         }
         let mut records: Vec<DeliveryRecord> = merged.into_values().collect();
         // A backlog is gone through to its end; elsewhere the latest events are enough.
         if let Some(rest) = found.rest.filter(|_| has_queued) {
-            let end = before_end_of(rest);
-            records.retain(|record| !is_after(&place(record), &end));
-            next = Some(end);
+            next = Some(before_end_of(rest));
         }
-        Ok(cut(records, after, limit, next))
+        if let Some(end) = &next {
+            records.retain(|record| !is_after(&place(record), end));
+        }
+        let page = cut(records, after, wanted.limit, next);
+        Ok(Page {
+            unreadable: recorded.unreadable + found.unreadable,
+            ..page
+        })
+    }
+}
+
+impl Asked {
+    /// True if a delivery that was found through its event has the reason that is asked for.
+    fn is_for(&self, record: &DeliveryRecord) -> bool {
+        self.filter.reason.is_none() || self.filter.reason == record.reason
     }
 }
 
@@ -208,7 +239,11 @@ fn cut(mut records: Vec<DeliveryRecord>, after: Option<&After>, limit: usize, ne
         next
     };
     records.truncate(limit);
-    (records, next)
+    Page {
+        items: records,
+        next,
+        unreadable: 0,
+    }
 }
 
 /// Read a delivery
@@ -217,6 +252,7 @@ fn cut(mut records: Vec<DeliveryRecord>, after: Option<&After>, limit: usize, ne
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/deliveries/{delivery}",
+    operation_id = "read_delivery",
     tag = "deliveries",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
@@ -233,7 +269,7 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Deliv
     let id = scope.delivery()?;
     let record = api.delivery(&scope, id).await?;
     let record = record.ok_or_else(|| Problem::not_found("delivery"))?;
-    let mut views = api.with_attempts(scope.id(), vec![record], Responses::shown()).await?;
+    let (mut views, _) = api.with_attempts(scope.id(), vec![record], Responses::shown()).await?;
     views.pop().map(Json).ok_or_else(Problem::internal)
 }
 
@@ -241,7 +277,7 @@ impl Api {
     /// A delivery: recorded, or derived from its event and replays.
     async fn delivery(&self, scope: &InTenant, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let (tenant, now) = (scope.id(), self.clock.now());
-        let Some(event) = self.store.event(tenant, &id.event, now).await? else {
+        let Some(event) = self.store.event_or_tombstone(tenant, &id.event, now).await? else {
             return Ok(None);
         };
         let recorded = self
@@ -253,7 +289,7 @@ impl Api {
         }
         let exists = match &id.replay {
             None => event.matched.contains(&id.endpoint),
-            Some(_) => self.store.replayed(tenant, &id.event).await?.contains(&id),
+            Some(_) => self.store.was_replayed(tenant, &id).await?,
         };
         Ok(exists.then(|| unrecorded(&event, id)))
     }

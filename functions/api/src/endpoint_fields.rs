@@ -1,9 +1,8 @@
-//! Reading an endpoint's settings from JSON, whole or as a merge patch (RFC 7396). Every refusal names its field; fields
-//! that the design names and this version does not build are refused, never ignored.
-
-use std::collections::BTreeMap;
+//! Reading an endpoint's settings from JSON, whole or as a merge patch (RFC 7396). Every refusal names its field; a
+//! field that nobody reads is refused, never ignored.
 
 use redial_domain::address::AddressPolicy;
+use redial_domain::endpoint::dead_letter::{DeadLetter, DeadLetterSpec};
 use redial_domain::endpoint::{DEFAULT_TIMEOUT_MS, EndpointSettings, EndpointState};
 use redial_domain::filter::{Filter, TypePattern};
 use redial_domain::retry::{RetryPolicy, RetryPolicySpec};
@@ -11,69 +10,11 @@ use redial_domain::url::{EndpointUrl, OwnHost};
 use redial_domain::{AgentId, Invalid};
 use redial_platform::problem::Problem;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
-use crate::authentication::AuthFields;
 use crate::body::{Fields, refuse};
 
-/// Fields of the design that are not built yet.
-const UNSUPPORTED: [&str; 1] = ["rate_limit"];
 /// What an unknown profile is answered with: it is not repeated.
 const PROFILE_EXPECTED: &str = "a profile: standard, voicehub or utel";
-
-/// What an endpoint is to be.
-#[derive(Debug, ToSchema)]
-#[expect(
-    dead_code,
-    reason = "describes the body; `settings` and `wanted_state` read its fields one by one"
-)]
-pub(crate) struct EndpointFields {
-    /// Where to POST: https, a public host.
-    #[schema(example = "https://example.com/hooks")]
-    url: String,
-    /// For people, at most 1000 bytes.
-    description: Option<String>,
-    /// The customer's own labels, at most 20.
-    metadata: Option<BTreeMap<String, String>>,
-    /// Types wanted, as `call.ended` or `call.*`; empty: all.
-    event_types: Option<Vec<String>>,
-    /// Agents wanted; empty: all.
-    agents: Option<Vec<String>>,
-    /// Agents never wanted.
-    exclude_agents: Option<Vec<String>>,
-    /// How requests look: `standard`, `voicehub` or `utel`.
-    profile: Option<String>,
-    /// How much of an event they hold: `full`, or `thin` (ids and links only).
-    payload: Option<String>,
-    /// How they authenticate besides the signature.
-    auth: Option<AuthFields>,
-    /// Headers that they carry besides ours, at most 20.
-    headers: Option<BTreeMap<String, String>>,
-    /// Milliseconds the receiver has to answer: 1000 to 30000, 10000 by default.
-    timeout_ms: Option<u32>,
-    /// When to retry; absent: as this deployment does by default.
-    retry: Option<RetryFields>,
-    /// False makes it `inactive`, true `active`.
-    active: Option<bool>,
-    /// `active`, `paused` or `inactive`.
-    state: Option<String>,
-}
-
-/// When to retry: `delays`, or `base_s` with `factor`, or `delay_ms`.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "describes the body; the domain reads it")]
-pub(crate) struct RetryFields {
-    /// Attempts in all, 1 to 20.
-    attempts: Option<u32>,
-    /// Seconds after each failed attempt, each 1 to 41400; the last is repeated.
-    delays: Option<Vec<u32>>,
-    /// Seconds after the first failed attempt; `factor` times as many after each further one.
-    base_s: Option<u32>,
-    /// 1 to 10, 2 by default.
-    factor: Option<f64>,
-    /// Milliseconds after each failed attempt.
-    delay_ms: Option<u64>,
-}
 
 /// Which targets endpoints may have.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +24,7 @@ pub(crate) struct UrlRules<'a> {
 }
 
 impl UrlRules<'_> {
-    fn check(self, text: &str) -> Result<(), Problem> {
+    pub(crate) fn check(self, text: &str) -> Result<(), Problem> {
         match EndpointUrl::parse(text, self.policy, self.own_hosts) {
             Ok(_) => Ok(()),
             Err(refusal) => Err(refuse(refusal.code(), "url", refusal.to_string())),
@@ -101,7 +42,6 @@ pub(crate) fn settings(
     rules: UrlRules<'_>,
     known: Option<&str>,
 ) -> Result<EndpointSettings, Problem> {
-    refuse_unsupported(fields)?;
     let url = fields.required_text("url")?;
     if known != Some(url.as_str()) {
         rules.check(&url)?;
@@ -126,19 +66,11 @@ pub(crate) fn settings(
             .take("timeout_ms", "a number of milliseconds, 1000 to 30000")?
             .unwrap_or(DEFAULT_TIMEOUT_MS),
         retry: retry(fields)?,
+        rate_limit: fields.take("rate_limit", "a number of deliveries a second, 1 to 500")?,
+        dead_letter: dead_letter(fields)?,
     };
     settings.check()?;
     Ok(settings)
-}
-
-fn refuse_unsupported(fields: &mut Fields) -> Result<(), Problem> {
-    for name in UNSUPPORTED {
-        // null asks for none, and none there is.
-        if fields.0.remove(name).is_some_and(|value| !value.is_null()) {
-            return Err(refuse("field_unsupported", name, "is not supported by this version"));
-        }
-    }
-    Ok(())
 }
 
 fn names<T>(
@@ -161,6 +93,11 @@ fn retry(fields: &mut Fields) -> Result<Option<RetryPolicy>, Problem> {
     let expected = "an object with attempts and delays, base_s and factor, or delay_ms";
     let spec: Option<RetryPolicySpec> = fields.take("retry", expected)?;
     Ok(spec.map(RetryPolicy::try_from).transpose()?)
+}
+
+fn dead_letter(fields: &mut Fields) -> Result<DeadLetter, Problem> {
+    let spec: Option<DeadLetterSpec> = fields.take("dead_letter", "an object with keep and days")?;
+    Ok(DeadLetter::try_from(spec.unwrap_or_default())?)
 }
 
 /// Takes `state` and `active`: what the caller wants the endpoint's state to be, if anything.
@@ -210,6 +147,26 @@ pub(crate) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     }
 }
 
+/// The forms of `retry`, of which a policy has one.
+const RETRY_FORMS: [&[&str]; 3] = [&["delays"], &["base_s", "factor"], &["delay_ms"]];
+
+/// Takes another form of `retry` away where a patch sets one: both together are none.
+fn make_way(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    let (Some(Value::Object(before)), Some(Value::Object(patch))) = (target.get_mut("retry"), patch.get("retry"))
+    else {
+        return;
+    };
+    let sets = |form: &[&str]| {
+        form.iter()
+            .any(|name| patch.get(*name).is_some_and(|value| !value.is_null()))
+    };
+    if RETRY_FORMS.into_iter().any(sets) {
+        for name in RETRY_FORMS.into_iter().filter(|form| !sets(form)).flatten() {
+            before.remove(*name);
+        }
+    }
+}
+
 /// The settings that a merge patch makes of `before`, whose authentication and headers stay.
 ///
 /// # Errors
@@ -227,6 +184,7 @@ pub(crate) fn patched(
     for shown in ["auth", "header_names"] {
         fields.0.remove(shown);
     }
+    make_way(&mut fields.0, &patch.0);
     merge(&mut fields.0, patch.0.clone());
     let after = settings(&mut fields, rules, Some(&before.url))?;
     fields.finish()?;

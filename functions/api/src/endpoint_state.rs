@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
@@ -13,14 +12,14 @@ use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::config::TenantConfig;
-use redial_platform::store::lists::Range;
 use redial_platform::store::replays::ReplaySpec;
 
 use crate::Api;
 use crate::access::InTenant;
 use crate::change::Changed;
-use crate::endpoints::EndpointView;
+use crate::endpoint_view::EndpointView;
 use crate::listing::CLOCK_SKEW_MS;
+use crate::precondition::{IfMatch, Tagged};
 
 /// First moment of every list.
 const BEGINNING: Timestamp = Timestamp::from_millis(0);
@@ -67,28 +66,22 @@ impl Api {
     /// # Errors
     /// 500 if the store fails.
     pub(crate) async fn has_held(&self, scope: &InTenant, endpoint: &EndpointId) -> Result<bool, Problem> {
-        let (now, held) = (self.clock.now(), Some(DeliveryState::Held));
-        let all = Range {
-            since: BEGINNING,
-            until: now.plus_millis(CLOCK_SKEW_MS),
-        };
-        let (tenant, endpoints) = (scope.tenant(), std::slice::from_ref(endpoint));
-        let page = self
-            .store
-            .list_deliveries(&tenant.id, endpoints, tenant.shards, held, all, None, 1, now)
-            .await?;
-        Ok(!page.items.is_empty())
+        let now = self.clock.now();
+        let held = self.store.latest_held(scope.id(), endpoint, 1, now).await?;
+        Ok(!held.is_empty())
     }
 
     /// Sets an endpoint's state, if `from` allows it.
     async fn set_state(
         &self,
         scope: &InTenant,
+        if_match: &IfMatch,
         to: EndpointState,
         from_inactive: bool,
-    ) -> Result<Json<EndpointView>, Problem> {
+    ) -> Result<Tagged<EndpointView>, Problem> {
         let id = scope.endpoint()?;
         let apply = |endpoint: &mut Endpoint| {
+            if_match.check(endpoint.version)?;
             if endpoint.state == EndpointState::Inactive && !from_inactive {
                 let detail = "the endpoint is inactive and takes no events: activate it first";
                 return Err(Problem::new(StatusCode::CONFLICT, "endpoint_inactive", detail));
@@ -100,7 +93,7 @@ impl Api {
         if to == EndpointState::Active {
             self.release(scope, &changed).await?;
         }
-        Ok(Json(self.endpoint_view(&changed.after.endpoint)))
+        Ok(self.shown(&changed.after.endpoint))
     }
 }
 
@@ -110,21 +103,30 @@ impl Api {
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/activate",
+    operation_id = "activate_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 200, description = "The endpoint", body = EndpointView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
+        (status = 400, description = "No `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
     )
 )]
-async fn activate(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
-    api.set_state(&scope, EndpointState::Active, true).await
+async fn activate(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    if_match: IfMatch,
+) -> Result<Tagged<EndpointView>, Problem> {
+    api.set_state(&scope, &if_match, EndpointState::Active, true).await
 }
 
 /// Pause an endpoint
@@ -134,21 +136,30 @@ async fn activate(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<E
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/pause",
+    operation_id = "pause_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 200, description = "The endpoint", body = EndpointView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
+        (status = 400, description = "No `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "It is inactive, or changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
     )
 )]
-async fn pause(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
-    api.set_state(&scope, EndpointState::Paused, false).await
+async fn pause(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    if_match: IfMatch,
+) -> Result<Tagged<EndpointView>, Problem> {
+    api.set_state(&scope, &if_match, EndpointState::Paused, false).await
 }
 
 /// Resume an endpoint
@@ -157,19 +168,28 @@ async fn pause(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Endp
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/resume",
+    operation_id = "resume_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 200, description = "The endpoint", body = EndpointView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
+        (status = 400, description = "No `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "It is inactive, or changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
     )
 )]
-async fn resume(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
-    api.set_state(&scope, EndpointState::Active, false).await
+async fn resume(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    if_match: IfMatch,
+) -> Result<Tagged<EndpointView>, Problem> {
+    api.set_state(&scope, &if_match, EndpointState::Active, false).await
 }

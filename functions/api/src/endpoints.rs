@@ -1,133 +1,38 @@
 //! Endpoints: made, read, changed and deleted. Their secrets are in the answer that makes one and in `secrets`, nowhere else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use redial_domain::auth::ShownAuth;
-use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint, EndpointState};
-use redial_domain::filter::TypePattern;
-use redial_domain::profile::{Payload, Profile};
-use redial_domain::retry::RetryPolicy;
+use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::signature::Secret;
-use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
+use redial_domain::{EndpointId, TenantId};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::seal::Credentials;
 use redial_platform::store::config::{Change, StoredEndpoint};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
-use crate::authentication::{AuthFields, Authentication};
+use crate::authentication::Authentication;
 use crate::body::Body;
 use crate::change::{TRIES, outrun};
-use crate::endpoint_fields::{EndpointFields, UrlRules, patched, settings, wanted_state};
+use crate::endpoint_fields::{UrlRules, patched, settings, wanted_state};
+use crate::endpoint_schema::{EndpointPatch, NewEndpoint};
+use crate::endpoint_view::{EndpointView, MadeEndpoint};
 use crate::listing::Listing;
 use crate::own_origin::OwnHosts;
+use crate::precondition::{IfMatch, Tagged};
 use crate::query::Query;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(create, list)).with(routes!(read, patch, delete))
 }
 
-/// An endpoint, without its secrets.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct EndpointView {
-    #[schema(value_type = String, example = "ep_0123456789ABCDEF")]
-    id: EndpointId,
-    url: String,
-    /// `inactive`: matches nothing; `active`; `paused` and `disabled`: match, and their deliveries are held.
-    #[schema(value_type = String, example = "active")]
-    state: EndpointState,
-    /// Types wanted; empty: all.
-    #[schema(value_type = Vec<String>)]
-    event_types: Vec<TypePattern>,
-    /// Agents wanted; empty: all.
-    #[schema(value_type = Vec<String>)]
-    agents: Vec<AgentId>,
-    /// Agents never wanted.
-    #[schema(value_type = Vec<String>)]
-    exclude_agents: Vec<AgentId>,
-    description: String,
-    metadata: BTreeMap<String, String>,
-    #[schema(value_type = String, example = "standard")]
-    profile: Profile,
-    /// `full`, or `thin`: ids and links only.
-    #[schema(value_type = String, example = "full")]
-    payload: Payload,
-    /// How requests authenticate besides the signature, without the secret part; `null`: they do not.
-    #[schema(value_type = Option<AuthFields>, required)]
-    auth: Option<ShownAuth>,
-    /// Names of the headers that they carry besides ours.
-    header_names: Vec<String>,
-    /// Milliseconds the receiver has to answer.
-    timeout_ms: u32,
-    /// When it retries: its own policy as given, or this deployment's default.
-    #[schema(value_type = Object)]
-    retry: RetryPolicy,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-}
-
-/// A new endpoint, with its secret.
-#[derive(Serialize, ToSchema)]
-struct MadeEndpoint {
-    #[serde(flatten)]
-    endpoint: EndpointView,
-    /// Signs its requests; `GET .../secret` shows it again.
-    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
-    secret: String,
-}
-
-/// What a new endpoint is to be.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body; `create` reads its fields")]
-struct NewEndpoint {
-    #[schema(inline)]
-    #[serde(flatten)]
-    fields: EndpointFields,
-    /// `whsec_` and the padded base64 of 24 to 64 bytes (`voicehub`: any text); absent: Redial mints one.
-    secret: Option<String>,
-}
-
-/// A merge patch (RFC 7396): what is absent stays, `null` restores the default.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body; `patch` reads its fields")]
-#[schema(value_type = Object)]
-struct EndpointPatch(serde_json::Value);
-
 impl Api {
-    /// An endpoint as it is shown.
-    pub(crate) fn endpoint_view(&self, endpoint: &Endpoint) -> EndpointView {
-        let settings = endpoint.settings.clone();
-        EndpointView {
-            id: endpoint.id.clone(),
-            url: settings.url,
-            state: endpoint.state,
-            event_types: settings.filter.event_types,
-            agents: settings.filter.agents,
-            exclude_agents: settings.filter.exclude_agents,
-            description: settings.description,
-            metadata: settings.metadata,
-            profile: settings.profile,
-            payload: settings.payload,
-            auth: settings.auth,
-            header_names: settings.header_names,
-            timeout_ms: settings.timeout_ms,
-            retry: settings.retry.unwrap_or_else(|| self.default_retry.clone()),
-            created_at: endpoint.created_at,
-            updated_at: endpoint.updated_at,
-        }
-    }
-
-    fn url_rules<'a>(&'a self, own_hosts: &'a OwnHosts) -> UrlRules<'a> {
+    pub(crate) fn url_rules<'a>(&'a self, own_hosts: &'a OwnHosts) -> UrlRules<'a> {
         UrlRules {
             policy: &self.policy,
             own_hosts: &own_hosts.0,
@@ -138,8 +43,11 @@ impl Api {
     async fn add_endpoint(&self, tenant: &TenantId, new: &mut StoredEndpoint) -> Result<(), Problem> {
         for tries in 0..TRIES {
             let config = self.stored(tenant).await?;
-            if config.endpoints.len() >= DEFAULT_MAX_ENDPOINTS {
-                let detail = format!("a tenant may have at most {DEFAULT_MAX_ENDPOINTS} endpoints");
+            let most = config.tenant.max_endpoints;
+            if config.endpoints.len() >= usize::from(most) {
+                let detail = format!(
+                    "this tenant may have at most {most} endpoints: delete one, or have `max_endpoints` raised"
+                );
                 return Err(Problem::new(StatusCode::CONFLICT, "endpoints_limit", detail));
             }
             let change = Change::PutEndpoint(&mut new.endpoint, &new.sealed);
@@ -157,11 +65,13 @@ impl Api {
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints",
+    operation_id = "create_endpoint",
     tag = "endpoints",
     params(("tenant" = String, Path, description = "The tenant's id")),
     request_body = NewEndpoint,
     responses(
-        (status = 201, description = "Made", body = MadeEndpoint),
+        (status = 201, description = "Made", body = MadeEndpoint,
+            headers(("ETag" = String, description = "The version, in quotes"))),
         (status = 400, description = "Not JSON", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
@@ -176,7 +86,7 @@ async fn create(
     scope: InTenant,
     own_hosts: OwnHosts,
     Body(mut fields): Body,
-) -> Result<(StatusCode, Json<MadeEndpoint>), Problem> {
+) -> Result<Tagged<MadeEndpoint>, Problem> {
     let given = fields.text("secret")?;
     let state = wanted_state(&mut fields)?.unwrap_or(EndpointState::Active);
     let authentication = Authentication::take(&mut fields)?;
@@ -205,13 +115,18 @@ async fn create(
         endpoint: api.endpoint_view(&new.endpoint),
         secret: credentials.secret.reveal().to_owned(),
     };
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Tagged {
+        status: StatusCode::CREATED,
+        version: new.endpoint.version,
+        body: made,
+    })
 }
 
 /// List endpoints
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/endpoints",
+    operation_id = "list_endpoints",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
@@ -246,22 +161,24 @@ async fn list(
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    operation_id = "read_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
     ),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView),
+        (status = 200, description = "The endpoint", body = EndpointView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
     )
 )]
-async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EndpointView>, Problem> {
+async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<EndpointView>, Problem> {
     let stored = scope.config.endpoint(&scope.endpoint()?);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
-    Ok(Json(api.endpoint_view(&stored.endpoint)))
+    Ok(api.shown(&stored.endpoint))
 }
 
 /// Change an endpoint
@@ -271,19 +188,23 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Endpo
 #[utoipa::path(
     patch,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    operation_id = "patch_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     request_body = EndpointPatch,
     responses(
-        (status = 200, description = "The changed endpoint", body = EndpointView),
-        (status = 400, description = "Not JSON", body = Problem),
+        (status = 200, description = "The changed endpoint", body = EndpointView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
+        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )
@@ -291,14 +212,16 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Endpo
 async fn patch(
     State(api): State<Arc<Api>>,
     scope: InTenant,
+    if_match: IfMatch,
     own_hosts: OwnHosts,
     Body(mut patch): Body,
-) -> Result<Json<EndpointView>, Problem> {
+) -> Result<Tagged<EndpointView>, Problem> {
     let id = scope.endpoint()?;
     let state = wanted_state(&mut patch)?;
     let authentication = Authentication::take(&mut patch)?;
     let rules = api.url_rules(&own_hosts);
     let apply = |endpoint: &mut Endpoint| {
+        if_match.check(endpoint.version)?;
         endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
         endpoint.state = state.unwrap_or(endpoint.state);
         Ok(())
@@ -316,7 +239,7 @@ async fn patch(
     if state == Some(EndpointState::Active) {
         api.release(&scope, &changed).await?;
     }
-    Ok(Json(api.endpoint_view(&changed.after.endpoint)))
+    Ok(api.shown(&changed.after.endpoint))
 }
 
 /// Delete an endpoint
@@ -325,26 +248,29 @@ async fn patch(
 #[utoipa::path(
     delete,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
+    operation_id = "delete_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     responses(
         (status = 204, description = "Deleted"),
+        (status = 400, description = "No `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
     )
 )]
-async fn delete(State(api): State<Arc<Api>>, scope: InTenant) -> Result<StatusCode, Problem> {
+async fn delete(State(api): State<Arc<Api>>, scope: InTenant, if_match: IfMatch) -> Result<StatusCode, Problem> {
     let id = scope.endpoint()?;
     for tries in 0..TRIES {
         let config = api.stored(scope.id()).await?;
-        if config.endpoint(&id).is_none() {
-            return Err(Problem::not_found("endpoint"));
-        }
+        let stored = config.endpoint(&id).ok_or_else(|| Problem::not_found("endpoint"))?;
+        if_match.check(stored.endpoint.version)?;
         let change = Change::DeleteEndpoint(&id);
         if api
             .try_change(scope.id(), config.version, change, tries)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use redial_domain::Timestamp;
@@ -16,28 +17,41 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::Operator;
-use crate::body::{Body, refuse};
+use crate::body::{Body, Fields, refuse};
 use crate::listing::Listing;
 use crate::query::Query;
 
-/// Longest name of a key, in bytes.
-const MAX_NAME_BYTES: usize = 200;
+/// Longest name of a key, in characters.
+const MAX_NAME_CHARS: usize = 200;
+/// Longest life of a key that expires, in seconds: ten years.
+const MAX_LIFE_S: i64 = 10 * 365 * 86_400;
 /// Longest id of a key that is looked up.
 const MAX_KEY_ID_LEN: usize = 64;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
-    to.with(routes!(create, list)).with(routes!(delete))
+    to.with(routes!(create, list)).with(routes!(read, delete))
 }
 
 /// What a new key is to be.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body; `create` reads its fields one by one")]
 struct NewKey {
     /// `ingest`, `operator` or `tenant:<id>`.
-    #[schema(example = "tenant:acme")]
+    #[schema(
+        example = "tenant:acme",
+        pattern = "^(ingest|operator|tenant:[A-Za-z0-9_:-]{1,128})$"
+    )]
     scope: String,
-    /// For people, at most 200 bytes.
+    /// For people, at most 200 characters.
+    #[schema(max_length = 200)]
     name: Option<String>,
+    /// From when on it is none any more: in the future, within ten years. Neither this nor `expires_in_s`: never.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The same, in seconds from now. Not both.
+    #[schema(minimum = 1, maximum = 315_360_000, example = 7_776_000)]
+    expires_in_s: Option<i64>,
 }
 
 /// A key, without its text.
@@ -53,11 +67,18 @@ struct KeyView {
     /// To the hour; `null`: never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_used_at: Option<Timestamp>,
+    /// From when on it is none any more; `null`: never.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    expires_at: Option<Timestamp>,
+    /// True once it has expired: it is refused like an unknown one, and listed until it is deleted.
+    expired: bool,
 }
 
-impl From<ApiKey> for KeyView {
-    fn from(key: ApiKey) -> Self {
+impl KeyView {
+    fn new(key: ApiKey, now: Timestamp) -> Self {
         Self {
+            expired: key.is_expired(now),
+            expires_at: key.expires_at,
             id: key.id,
             scope: key.scope,
             name: key.name,
@@ -78,6 +99,32 @@ struct MadeKey {
     name: String,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// From when on it is none any more; `null`: never.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    expires_at: Option<Timestamp>,
+}
+
+/// When a new key is to expire.
+fn expiry(fields: &mut Fields, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let at = fields.moment("expires_at")?;
+    let in_s: Option<i64> = fields.take("expires_in_s", "a number of seconds, 1 to 315360000")?;
+    let latest = now.plus_millis(MAX_LIFE_S * 1000);
+    match (at, in_s) {
+        (Some(_), Some(_)) => Err(refuse(
+            "expiry_ambiguous",
+            "expires_in_s",
+            "give this or expires_at, not both",
+        )),
+        (Some(at), None) if at <= now || at > latest => {
+            let detail = format!("must be in the future, {latest} at the latest");
+            Err(refuse("expiry_invalid", "expires_at", detail))
+        }
+        (None, Some(in_s)) if !(1..=MAX_LIFE_S).contains(&in_s) => {
+            let detail = format!("must be 1 to {MAX_LIFE_S}");
+            Err(refuse("expiry_invalid", "expires_in_s", detail))
+        }
+        (at, in_s) => Ok(at.or(in_s.map(|in_s| now.plus_millis(in_s * 1000)))),
+    }
 }
 
 /// Make a key
@@ -86,6 +133,7 @@ struct MadeKey {
 #[utoipa::path(
     post,
     path = "/v1/keys",
+    operation_id = "create_key",
     tag = "keys",
     request_body = NewKey,
     responses(
@@ -103,7 +151,9 @@ async fn create(
     Body(mut fields): Body,
 ) -> Result<(StatusCode, Json<MadeKey>), Problem> {
     let scope = Scope::parse(&fields.required_text("scope")?)?;
-    let name = fields.short_text("name", MAX_NAME_BYTES)?.unwrap_or_default();
+    let name = fields.short_text("name", MAX_NAME_CHARS)?.unwrap_or_default();
+    let now = api.clock.now();
+    let expires_at = expiry(&mut fields, now)?;
     fields.finish()?;
     if let Scope::Tenant(tenant) = &scope
         && api.cache.current(tenant).await?.is_none()
@@ -114,7 +164,8 @@ async fn create(
             format!("there is no tenant {tenant}"),
         ));
     }
-    let (text, key) = auth::mint(&api.random, &scope, &name, api.clock.now());
+    let (text, mut key) = auth::mint(&api.random, &scope, &name, now);
+    key.expires_at = expires_at;
     api.store.put_api_key(&key).await?;
     tracing::info!(key_id = key.id, scope = key.scope, "api.key_made");
     let ApiKey {
@@ -122,6 +173,7 @@ async fn create(
         scope,
         name,
         created_at,
+        expires_at,
         ..
     } = key;
     let key = text.reveal().to_owned();
@@ -131,6 +183,7 @@ async fn create(
         scope,
         name,
         created_at,
+        expires_at,
     };
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -139,6 +192,7 @@ async fn create(
 #[utoipa::path(
     get,
     path = "/v1/keys",
+    operation_id = "list_keys",
     tag = "keys",
     params(
         ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
@@ -158,16 +212,52 @@ async fn list(
 ) -> Result<Json<Listing<KeyView>>, Problem> {
     let wanted = api.wanted("keys", None, &Query::parse(raw.as_deref(), &[])?).await?;
     let found = api.store.api_keys(wanted.after_key(), wanted.limit + 1).await?;
-    let page = api.keyed(&wanted, found, |key| key.id.clone(), KeyView::from);
+    let now = api.clock.now();
+    let page = api.keyed(&wanted, found, |key| key.id.clone(), |key| KeyView::new(key, now));
     Ok(Json(page.await?))
+}
+
+/// The id of a key that a path names.
+fn named(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let missing = || Problem::not_found("key");
+    let Path(id) = id.map_err(|_| missing())?;
+    let readable = (1..=MAX_KEY_ID_LEN).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric());
+    if readable { Ok(id) } else { Err(missing()) }
+}
+
+/// Read a key
+///
+/// What it may do, when it was last used, and until when it is valid; never its text.
+#[utoipa::path(
+    get,
+    path = "/v1/keys/{key}",
+    operation_id = "read_key",
+    tag = "keys",
+    params(("key" = String, Path, description = "The key's id, not its text")),
+    responses(
+        (status = 200, description = "The key", body = KeyView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "Only operators may", body = Problem),
+        (status = 404, description = "No such key", body = Problem),
+    )
+)]
+async fn read(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<KeyView>, Problem> {
+    let key = api.store.api_key(&named(id)?).await?;
+    let key = key.ok_or_else(|| Problem::not_found("key"))?;
+    Ok(Json(KeyView::new(key, api.clock.now())))
 }
 
 /// Revoke a key
 ///
-/// It stops working at once here, and within 30 seconds everywhere.
+/// It stops working at once here, and within 30 seconds everywhere. No key revokes itself, so that an operator's is left.
 #[utoipa::path(
     delete,
     path = "/v1/keys/{key}",
+    operation_id = "delete_key",
     tag = "keys",
     params(("key" = String, Path, description = "The key's id, not its text")),
     responses(
@@ -175,20 +265,23 @@ async fn list(
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "Only operators may", body = Problem),
         (status = 404, description = "No such key", body = Problem),
+        (status = 409, description = "It is the key of this request (`key_in_use`)", body = Problem),
     )
 )]
 async fn delete(
     State(api): State<Arc<Api>>,
-    _: Operator,
-    id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    Operator { key_id }: Operator,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let missing = || Problem::not_found("key");
-    let Path(id) = id.map_err(|_| missing())?;
-    let readable = id.len() <= MAX_KEY_ID_LEN && id.bytes().all(|c| c.is_ascii_alphanumeric());
-    if !readable || id.is_empty() || !api.store.delete_api_key(&id).await? {
-        return Err(missing());
+    let id = named(id)?;
+    if id == key_id {
+        let detail = "this is the key of this request: revoke it with another operator's key, so that one is left";
+        return Err(Problem::new(StatusCode::CONFLICT, "key_in_use", detail).at("key"));
+    }
+    if !api.store.delete_api_key(&id).await? {
+        return Err(Problem::not_found("key"));
     }
     api.authenticator.forget(&id);
-    tracing::info!(key_id = id, "api.key_revoked");
+    tracing::info!(key_id = id, by = key_id, "api.key_revoked");
     Ok(StatusCode::NO_CONTENT)
 }

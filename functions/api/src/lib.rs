@@ -8,22 +8,37 @@ mod access;
 mod attempts;
 mod authentication;
 mod body;
+mod calls;
 mod change;
 mod cursor;
 mod deliveries;
+mod description;
+mod dry_run;
 mod endpoint_fields;
+mod endpoint_schema;
 mod endpoint_state;
+mod endpoint_test;
+mod endpoint_view;
 mod endpoints;
+mod erasures;
+mod event_type_check;
+mod event_type_fields;
+mod event_type_view;
+mod event_types;
 mod events;
+mod export;
+mod integration;
 mod keys;
 mod limiter;
 mod listing;
 mod meta;
 mod own_origin;
+mod precondition;
 mod query;
 mod replays;
 mod secrets;
 mod tenants;
+mod timeline;
 mod views;
 mod waiting;
 
@@ -35,15 +50,19 @@ use redial_domain::retry::RetryPolicy;
 use redial_domain::url::OwnHost;
 use redial_platform::auth::Authenticator;
 use redial_platform::cache::ConfigCache;
+use redial_platform::invoke::Invoker;
 use redial_platform::queue::Queues;
 use redial_platform::respond;
 use redial_platform::routes::Routes;
 use redial_platform::secrets::Secrets;
 use redial_platform::{Clock, Metrics, Random, Store};
 use redial_replay::Asker;
+use redial_schema::Schemas;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
+
+pub use crate::description::whole;
 
 use crate::cursor::Cursors;
 use crate::limiter::Limiter;
@@ -56,6 +75,10 @@ pub struct Api {
     asker: Asker,
     authenticator: Authenticator,
     limiter: Limiter,
+    schemas: Schemas,
+    endpoint_tests: Limiter,
+    tenant_tests: Limiter,
+    dispatcher: Invoker,
     cursors: Cursors,
     clock: Clock,
     random: Random,
@@ -76,6 +99,8 @@ pub struct Parts {
     pub queues: Queues,
     /// Who is calling. Share it with ingest where both run in one process: a key revoked here stops there at once.
     pub authenticator: Authenticator,
+    /// Invokes the dispatcher: it tests endpoints.
+    pub dispatcher: Invoker,
     /// The clock.
     pub clock: Clock,
     /// Ids and secrets.
@@ -110,7 +135,11 @@ impl Api {
             cache,
             asker,
             authenticator: parts.authenticator,
-            limiter: Limiter::default(),
+            limiter: Limiter::new(limiter::OF_KEY),
+            schemas: Schemas::default(),
+            endpoint_tests: Limiter::new(endpoint_test::OF_ENDPOINT),
+            tenant_tests: Limiter::new(endpoint_test::OF_TENANT),
+            dispatcher: parts.dispatcher,
             clock: parts.clock,
             random: parts.random,
             policy: parts.policy,
@@ -137,12 +166,13 @@ pub fn router(api: Arc<Api>) -> axum::Router {
         .method_not_allowed_fallback(respond::method_not_allowed)
         .fallback(respond::no_route)
         .layer(axum::middleware::from_fn(respond::guarded))
+        .layer(axum::middleware::from_fn(integration::enveloped))
         .layer(axum::middleware::from_fn_with_state(counted, respond::counted))
         .with_state(api)
 }
 
-/// The part of the `OpenAPI` description that is about the API; `redial_ingest::openapi` has the rest, and both together
-/// are `docs/openapi.json`.
+/// The part of the `OpenAPI` description that is about the API; `redial_ingest::openapi` has the rest, and [`whole`] makes of
+/// both what is `docs/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     resources(OpenApiRouter::with_openapi(Description::openapi()))
@@ -179,9 +209,12 @@ impl Modify for Bearer {
 
 /// Every resource, in the order of the description.
 fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
-    let to = tenants::routes(keys::routes(meta::routes(to)));
+    let to = erasures::routes(tenants::routes(keys::routes(meta::routes(to))));
+    let to = event_type_check::routes(event_types::routes(to));
+    let to = endpoint_test::routes(dry_run::routes(to));
     let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));
-    replays::routes(deliveries::routes(events::routes(to)))
+    let to = replays::routes(deliveries::routes(calls::routes(timeline::routes(events::routes(to)))));
+    integration::routes(to)
 }
 
 #[cfg(test)]

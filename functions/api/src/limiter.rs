@@ -1,5 +1,5 @@
-//! A token bucket for each key, in the memory of one execution environment: approximate, against a caller who loops. It is
-//! no quota, and forgets everything when it holds too many keys.
+//! A token bucket for each key (or endpoint, or whatever a limiter is for), in the memory of one execution environment:
+//! approximate, against a caller who loops. It is no quota, and forgets everything when it holds too many keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +13,21 @@ pub(crate) const RATE_PER_S: f64 = 500.0;
 /// Most keys that are counted; beyond it counting starts anew.
 const MAX_KEYS: usize = 10_000;
 
+/// How fast something may be asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    /// At once.
+    pub(crate) burst: f64,
+    /// A second, for ever.
+    pub(crate) per_s: f64,
+}
+
+/// Requests of a key.
+pub(crate) const OF_KEY: Rate = Rate {
+    burst: BURST,
+    per_s: RATE_PER_S,
+};
+
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     tokens: f64,
@@ -20,12 +35,20 @@ struct Bucket {
 }
 
 /// Counts requests by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Limiter {
+    rate: Rate,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
 impl Limiter {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            buckets: Mutex::default(),
+        }
+    }
+
     /// Takes one token of `key`; false if there is none.
     pub(crate) fn take(&self, key: &str, now: Timestamp) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,12 +56,12 @@ impl Limiter {
             buckets.clear();
         }
         let full = Bucket {
-            tokens: BURST,
+            tokens: self.rate.burst,
             filled_at: now,
         };
         let bucket = buckets.entry(key.to_owned()).or_insert(full);
         let waited_s = now.millis_since(bucket.filled_at).max(0) as f64 / 1000.0;
-        bucket.tokens = (bucket.tokens + waited_s * RATE_PER_S).min(BURST);
+        bucket.tokens = (bucket.tokens + waited_s * self.rate.per_s).min(self.rate.burst);
         bucket.filled_at = now;
         let allowed = bucket.tokens >= 1.0;
         if allowed {
@@ -54,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_key_that_loops_is_stopped_and_others_are_not() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(OF_KEY);
         let now = Timestamp::from_millis(1_000_000);
         let allowed = (0..BURST as usize + 10).filter(|_| limiter.take("a", now)).count();
         assert_eq!(allowed, BURST as usize);
@@ -68,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_gives_no_tokens() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(OF_KEY);
         let now = Timestamp::from_millis(1_000_000);
         while limiter.take("a", now) {}
         assert!(!limiter.take("a", now.plus_millis(-500_000)));
@@ -76,7 +99,7 @@ mod tests {
 
     #[test]
     fn many_keys_do_not_fill_the_memory() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(OF_KEY);
         for n in 0..2 * MAX_KEYS {
             assert!(limiter.take(&n.to_string(), Timestamp::from_millis(1)));
         }

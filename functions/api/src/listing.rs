@@ -1,12 +1,13 @@
 //! One page of a list: what was asked for, and the answer's shape. The same for every list of the API.
 
-use redial_domain::TenantId;
+use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
-use redial_platform::store::lists::Range;
+use redial_platform::store::lists::{Order, Question, Range};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::access::InTenant;
 use crate::cursor::{Place, question};
 use crate::query::{Query, refuse};
 
@@ -18,9 +19,25 @@ pub(crate) const CLOCK_SKEW_MS: i64 = 60_000;
 pub(crate) struct Listing<T> {
     /// The items.
     pub(crate) items: Vec<T>,
-    /// Where the next page begins: send it as `cursor` with the same parameters. `null`: this was the last page.
+    /// Where the next page begins: send it as `cursor` with the same parameters. `null`: this was the last page. A page
+    /// may have fewer items than `limit`, or none, and still a next one: what one request looks through is bounded.
     #[schema(required)]
     pub(crate) next: Option<String>,
+    /// How many items stand in this page that cannot be read: they are left out. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub(crate) unreadable: Option<usize>,
+}
+
+impl<T> Listing<T> {
+    /// The page, of which so many more items cannot be read.
+    pub(crate) fn without(self, unreadable: usize) -> Self {
+        let all = self.unreadable.unwrap_or_default() + unreadable;
+        Self {
+            unreadable: Some(all).filter(|all| *all > 0),
+            ..self
+        }
+    }
 }
 
 /// Which page of which list is asked for.
@@ -37,6 +54,25 @@ impl Wanted {
     /// The sort key that the page begins after.
     pub(crate) fn after_key(&self) -> Option<&str> {
         self.place.as_ref().map(|place| place.after.sort_key.as_str())
+    }
+
+    /// What to ask the store for this page of a tenant's list.
+    pub(crate) fn question<'a>(
+        &'a self,
+        scope: &'a InTenant,
+        range: Range,
+        order: Order,
+        now: Timestamp,
+    ) -> Question<'a> {
+        Question {
+            tenant: scope.id(),
+            shards: scope.tenant().shards,
+            range,
+            order,
+            after: self.place.as_ref().map(|place| &place.after),
+            limit: self.limit,
+            now,
+        }
     }
 }
 
@@ -69,7 +105,11 @@ impl Api {
             None => None,
             Some(place) => Some(self.cursors.write(&wanted.question, &place).await?),
         };
-        Ok(Listing { items, next })
+        Ok(Listing {
+            items,
+            next,
+            unreadable: None,
+        })
     }
 
     /// The answer to a list that is read by key: `found` has up to one item more than the page, to tell whether there is

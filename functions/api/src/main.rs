@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
     let api = Api::new(Parts {
         authenticator: Authenticator::new(env.store.clone(), env.clock.clone()),
         secrets: env.secrets()?,
+        dispatcher: env.dispatcher()?,
         own_hosts: env.settings.own_hosts()?,
         store: env.store,
         queues: env.queues,

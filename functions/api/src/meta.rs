@@ -64,6 +64,7 @@ async fn about(State(api): State<Arc<Api>>) -> Json<About> {
 #[utoipa::path(
     get,
     path = "/v1/openapi.json",
+    operation_id = "read_openapi",
     tag = "about",
     security(()),
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
@@ -106,6 +107,7 @@ fn view(event_type: &'static EventType) -> EventTypeView {
 #[utoipa::path(
     get,
     path = "/v1/event-types",
+    operation_id = "list_event_types",
     tag = "event types",
     params(
         ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),

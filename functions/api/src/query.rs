@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use redial_domain::Timestamp;
+use redial_domain::filter::TypePattern;
 use redial_platform::problem::Problem;
+use redial_platform::store::lists::Order;
 
 /// Items of a page, unless `limit` says otherwise.
 pub(crate) const DEFAULT_LIMIT: usize = 50;
@@ -75,6 +77,28 @@ impl Query {
     pub(crate) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let expected = "an RFC 3339 date-time such as 2026-11-20T05:03:46.258Z";
         self.read(name, expected, |text| Timestamp::parse(text).ok())
+    }
+
+    /// Which end of the list comes first.
+    ///
+    /// # Errors
+    /// 400 `parameter_invalid`.
+    pub(crate) fn order(&self) -> Result<Order, Problem> {
+        let parse = |text: &str| match text {
+            "asc" => Some(Order::OldestFirst),
+            "desc" => Some(Order::NewestFirst),
+            _ => None,
+        };
+        Ok(self.read("order", "asc or desc", parse)?.unwrap_or_default())
+    }
+
+    /// Of what types.
+    ///
+    /// # Errors
+    /// 400 `parameter_invalid`.
+    pub(crate) fn type_pattern(&self) -> Result<Option<TypePattern>, Problem> {
+        let expected = "an event type such as call.ended, or all below a name, such as call.*";
+        self.read("type", expected, |text| TypePattern::try_from(text.to_owned()).ok())
     }
 
     /// How many items a page may have.

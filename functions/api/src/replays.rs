@@ -27,6 +27,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/replays",
+    operation_id = "create_replay",
     tag = "replays",
     params(("tenant" = String, Path, description = "The tenant's id")),
     request_body = NewReplay,
@@ -56,6 +57,7 @@ async fn create(
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/replays",
+    operation_id = "list_replays",
     tag = "replays",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
@@ -86,6 +88,7 @@ async fn list(
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/replays/{replay}",
+    operation_id = "read_replay",
     tag = "replays",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),

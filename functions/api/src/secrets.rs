@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use redial_domain::Timestamp;
 use redial_domain::auth::EndpointAuth;
@@ -19,8 +18,9 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
-use crate::authentication::AuthFields;
 use crate::body::{OptionalBody, refuse};
+use crate::endpoint_schema::AuthFields;
+use crate::precondition::{IfMatch, Tagged};
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(read)).with(routes!(rotate))
@@ -52,11 +52,16 @@ struct PreviousSecret {
 
 /// How to rotate.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body; `rotate` reads its fields")]
 struct Rotation {
-    /// The new secret, `whsec_..` (`voicehub`: any text); absent: Redial mints one.
+    /// The new secret, `whsec_..` (`voicehub`: any printable ASCII of at most 256 characters); absent: Redial mints one.
+    #[schema(
+        pattern = "^whsec_(([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
+    )]
     secret: Option<String>,
     /// Seconds for which the old one signs too: 0 to 604800, 86400 by default.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_s: Option<u32>,
 }
 
@@ -81,24 +86,26 @@ fn view(credentials: &Credentials, now: Timestamp) -> SecretsView {
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/secret",
+    operation_id = "read_secret",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
     ),
     responses(
-        (status = 200, description = "The secrets that sign now", body = SecretsView),
+        (status = 200, description = "The secrets that sign now", body = SecretsView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
     )
 )]
-async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<SecretsView>, Problem> {
+async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<SecretsView>, Problem> {
     let id = scope.endpoint()?;
     let stored = scope.config.endpoint(&id);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
     let credentials = api.secrets.open(scope.id(), &id, &stored.sealed).await?;
-    Ok(Json(view(&credentials, api.clock.now())))
+    Ok(Tagged::ok(stored.endpoint.version, view(&credentials, api.clock.now())))
 }
 
 /// Rotate an endpoint's secret
@@ -107,19 +114,23 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Secre
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/rotate",
+    operation_id = "rotate_secret",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
     request_body = inline(Option<Rotation>),
     responses(
-        (status = 200, description = "The secrets that sign now", body = SecretsView),
-        (status = 400, description = "Not JSON", body = Problem),
+        (status = 200, description = "The secrets that sign now", body = SecretsView,
+            headers(("ETag" = String, description = "The version, in quotes"))),
+        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )
@@ -127,8 +138,9 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Secre
 async fn rotate(
     State(api): State<Arc<Api>>,
     scope: InTenant,
+    if_match: IfMatch,
     OptionalBody(mut fields): OptionalBody,
-) -> Result<Json<SecretsView>, Problem> {
+) -> Result<Tagged<SecretsView>, Problem> {
     let id = scope.endpoint()?;
     let given = fields.text("secret")?;
     let overlap_s: Option<u32> = fields.take("overlap_s", "a number of seconds, 0 to 604800")?;
@@ -141,6 +153,7 @@ async fn rotate(
     let until = now.plus_millis(i64::from(overlap_s) * 1000);
     let minted = Secret::from_random(api.random.bytes());
     let apply = |endpoint: &mut Endpoint, credentials: &mut Credentials| {
+        if_match.check(endpoint.version)?;
         let new = match &given {
             Some(text) => endpoint.settings.profile.secret(text)?,
             None => minted.clone(),
@@ -152,6 +165,6 @@ async fn rotate(
         credentials.previous = (overlap_s > 0).then_some((old, until));
         Ok(())
     };
-    let (_, credentials) = api.change_with_secrets(scope.id(), &id, apply).await?;
-    Ok(Json(view(&credentials, now)))
+    let (changed, credentials) = api.change_with_secrets(scope.id(), &id, apply).await?;
+    Ok(Tagged::ok(changed.after.endpoint.version, view(&credentials, now)))
 }

@@ -1,16 +1,18 @@
-//! Tenants: made and set by operators, read by themselves. A tenant is never deleted here.
+//! Tenants: made and set by operators, read by themselves. `erasures` takes them away.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use redial_domain::endpoint::MAX_ENDPOINTS;
 use redial_domain::id::MAX_SHARDS;
+use redial_domain::profile::voicehub::check_template;
 use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
-use redial_platform::store::config::{Change, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, Tenant};
+use redial_platform::store::config::{Change, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, Tenant, Validation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,10 +21,11 @@ use crate::access::{InTenant, NamedTenant, Operator};
 use crate::body::{Fields, OptionalBody, refuse};
 use crate::change::{TRIES, outrun};
 use crate::listing::Listing;
+use crate::precondition::{IfMatch, Tagged};
 use crate::query::Query;
 
-/// Longest name of a tenant, in bytes.
-const MAX_NAME_BYTES: usize = 200;
+/// Longest name of a tenant, in characters.
+const MAX_NAME_CHARS: usize = 200;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(list)).with(routes!(put, read))
@@ -38,6 +41,14 @@ struct TenantView {
     retention_days: u16,
     /// True if its events may be of types that no catalogue has.
     allow_unknown_types: bool,
+    /// What is done with an event whose `data` does not fit the schema of its type: `off`: nobody looks; `warn`: it is accepted,
+    /// and the answer says what does not fit; `reject`: it is refused.
+    validation: Validation,
+    /// Where receivers of profile `voicehub` fetch an analysis, unless its event says so in `links.analysis`; `null`: nowhere.
+    #[schema(required)]
+    analysis_url: Option<String>,
+    /// Most endpoints that it may have.
+    max_endpoints: u16,
     /// Shards of its lists.
     shards: u16,
     #[schema(value_type = String, format = DateTime)]
@@ -53,6 +64,9 @@ impl From<&Tenant> for TenantView {
             name: tenant.name.clone(),
             retention_days: tenant.retention_days,
             allow_unknown_types: tenant.allow_unknown_types,
+            validation: tenant.validation,
+            analysis_url: tenant.analysis_url.clone(),
+            max_endpoints: tenant.max_endpoints,
             shards: tenant.shards,
             created_at: tenant.created_at,
             updated_at: tenant.updated_at,
@@ -62,29 +76,50 @@ impl From<&Tenant> for TenantView {
 
 /// Settings of a tenant; what is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TenantSettings {
-    /// For people, at most 200 bytes.
+    /// For people, at most 200 characters.
+    #[schema(max_length = 200)]
     name: Option<String>,
     /// Days that its events are kept, for events from then on: 3 to 365, 30 by default.
+    #[schema(minimum = 3, maximum = 365)]
     retention_days: Option<u16>,
     /// True if its events may be of types that no catalogue has.
     allow_unknown_types: Option<bool>,
+    /// What is done with an event whose `data` does not fit the schema of its type: `warn` by default.
+    validation: Option<Validation>,
+    /// Where receivers of profile `voicehub` fetch an analysis, unless its event says so in `links.analysis`: a https URL in
+    /// which `{call_id}`, `{analysis_id}` and `{event_id}`, after the host, stand for the ids. An empty text takes it away.
+    #[schema(max_length = 2048, example = "https://api.example.com/calls/{call_id}/analysis")]
+    analysis_url: Option<String>,
+    /// Most endpoints that it may have: 50 by default, at most 200. Lowered below what it has, it makes no more and keeps
+    /// those.
+    #[schema(maximum = 200)]
+    max_endpoints: Option<u16>,
     /// Shards of its lists: 4 by default, at most 1024, only ever raised. 1000 events a second each.
+    #[schema(minimum = 1, maximum = 1024)]
     shards: Option<u16>,
 }
 
 impl TenantSettings {
     fn read(mut fields: Fields) -> Result<Self, Problem> {
         let settings = Self {
-            name: fields.short_text("name", MAX_NAME_BYTES)?,
+            name: fields.short_text("name", MAX_NAME_CHARS)?,
             retention_days: fields.take("retention_days", "a number of days, 3 to 365")?,
             allow_unknown_types: fields.take("allow_unknown_types", "true or false")?,
+            validation: fields.take("validation", "off, warn or reject")?,
+            analysis_url: fields.text("analysis_url")?,
+            max_endpoints: fields.take("max_endpoints", "a number, 0 to 200")?,
             shards: fields.take("shards", "a number, 1 to 1024")?,
         };
         fields.finish()?;
         let kept = MIN_RETENTION_DAYS..=MAX_RETENTION_DAYS;
         if settings.retention_days.is_some_and(|days| !kept.contains(&days)) {
             return Err(refuse("retention_invalid", "retention_days", "must be 3 to 365"));
+        }
+        if settings.max_endpoints.is_some_and(|most| most > MAX_ENDPOINTS) {
+            let detail = format!("must be 0 to {MAX_ENDPOINTS}");
+            return Err(refuse("limit_invalid", "max_endpoints", detail));
         }
         if settings
             .shards
@@ -106,6 +141,11 @@ impl TenantSettings {
         tenant.name = self.name.as_ref().unwrap_or(&tenant.name).clone();
         tenant.retention_days = self.retention_days.unwrap_or(tenant.retention_days);
         tenant.allow_unknown_types = self.allow_unknown_types.unwrap_or(tenant.allow_unknown_types);
+        tenant.max_endpoints = self.max_endpoints.unwrap_or(tenant.max_endpoints);
+        tenant.validation = self.validation.unwrap_or(tenant.validation);
+        if let Some(template) = &self.analysis_url {
+            tenant.analysis_url = Some(template.clone()).filter(|template| !template.is_empty());
+        }
         Ok(())
     }
 }
@@ -116,44 +156,64 @@ impl TenantSettings {
 #[utoipa::path(
     put,
     path = "/v1/tenants/{tenant}",
+    operation_id = "put_tenant",
     tag = "tenants",
-    params(("tenant" = String, Path, description = "1 to 128 characters of A-Z a-z 0-9 _ : -")),
+    params(
+        ("tenant" = String, Path, description = "1 to 128 characters of A-Z a-z 0-9 _ : -"),
+        ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
+    ),
     request_body = inline(Option<TenantSettings>),
     responses(
-        (status = 200, description = "Set", body = TenantView),
-        (status = 201, description = "Made", body = TenantView),
-        (status = 400, description = "Not JSON", body = Problem),
+        (status = 200, description = "Set", body = TenantView,
+            headers(("ETag" = String, description = "The version of the tenant and its endpoints, in quotes"))),
+        (status = 201, description = "Made", body = TenantView,
+            headers(("ETag" = String, description = "The version of the tenant and its endpoints, in quotes"))),
+        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "Only operators may", body = Problem),
         (status = 404, description = "Another tenant's", body = Problem),
-        (status = 409, description = "Changed by others at the same time", body = Problem),
+        (status = 409, description = "Changed by others at the same time (`conflict`), or a tenant of this name is being erased (`tenant_erasing`)", body = Problem),
+        (status = 412, description = "It was changed since (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )
 )]
 async fn put(
     State(api): State<Arc<Api>>,
-    NamedTenant(id): NamedTenant,
+    NamedTenant { id, .. }: NamedTenant,
+    if_match: IfMatch,
     OptionalBody(fields): OptionalBody,
-) -> Result<(StatusCode, Json<TenantView>), Problem> {
+) -> Result<Tagged<TenantView>, Problem> {
     let settings = TenantSettings::read(fields)?;
+    if let Some(template) = settings.analysis_url.as_deref().filter(|text| !text.is_empty()) {
+        check_template(template, &api.policy)?;
+    }
     for tries in 0..TRIES {
         let now = api.clock.now();
         let before = api.store.tenant_config(&id).await?;
+        if before.is_none() {
+            api.refuse_while_erasing(&id).await?;
+        }
         let (status, expected) = match &before {
             Some(config) => (StatusCode::OK, config.version),
             None => (StatusCode::CREATED, 0),
         };
+        if_match.check(expected)?;
         let before = before.map(|config| config.tenant);
         let mut tenant = before.clone().unwrap_or_else(|| Tenant::new(id.clone(), now));
         settings.apply(&mut tenant)?;
+        let answer = |version, tenant: &Tenant| Tagged {
+            status,
+            version,
+            body: TenantView::from(tenant),
+        };
         if before.as_ref() == Some(&tenant) {
-            return Ok((status, Json(TenantView::from(&tenant))));
+            return Ok(answer(expected, &tenant));
         }
         tenant.updated_at = now;
         let change = Change::PutTenant(&tenant);
-        if api.try_change(&id, expected, change, tries).await?.is_some() {
-            return Ok((status, Json(TenantView::from(&tenant))));
+        if let Some(version) = api.try_change(&id, expected, change, tries).await? {
+            return Ok(answer(version, &tenant));
         }
     }
     Err(outrun())
@@ -163,23 +223,26 @@ async fn put(
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}",
+    operation_id = "read_tenant",
     tag = "tenants",
     params(("tenant" = String, Path, description = "The tenant's id")),
     responses(
-        (status = 200, description = "The tenant", body = TenantView),
+        (status = 200, description = "The tenant", body = TenantView,
+            headers(("ETag" = String, description = "The version of the tenant and its endpoints, in quotes"))),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such tenant, or another's", body = Problem),
     )
 )]
-async fn read(scope: InTenant) -> Json<TenantView> {
-    Json(TenantView::from(scope.tenant()))
+async fn read(scope: InTenant) -> Tagged<TenantView> {
+    Tagged::ok(scope.config.version, TenantView::from(scope.tenant()))
 }
 
 /// List tenants
 #[utoipa::path(
     get,
     path = "/v1/tenants",
+    operation_id = "list_tenants",
     tag = "tenants",
     params(
         ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
@@ -226,6 +289,9 @@ mod tests {
                 "field_invalid",
                 "allow_unknown_types",
             ),
+            (r#"{"validation":"strict"}"#, "field_invalid", "validation"),
+            (r#"{"max_endpoints":201}"#, "limit_invalid", "max_endpoints"),
+            (r#"{"max_endpoints":-1}"#, "field_invalid", "max_endpoints"),
             (r#"{"shards":0}"#, "shards_invalid", "shards"),
             (r#"{"shards":1025}"#, "shards_invalid", "shards"),
             (r#"{"shards":4.5}"#, "field_invalid", "shards"),
@@ -238,7 +304,7 @@ mod tests {
                 "{body}"
             );
         }
-        let long = format!(r#"{{"name":"{}"}}"#, "n".repeat(MAX_NAME_BYTES + 1));
+        let long = format!(r#"{{"name":"{}"}}"#, "n".repeat(MAX_NAME_CHARS + 1));
         assert_eq!(read(&long).unwrap_err().code, "field_too_long");
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct EventView {
     #[serde(flatten)]
     item: EventItem,
     /// The payload, byte for byte as it was posted.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     data: Box<RawValue>,
     /// Where to fetch the full records.
     links: BTreeMap<String, String>,
@@ -73,10 +73,39 @@ impl EventView {
         })
     }
 
+    /// As lists show it: with `whole`, all of it.
+    pub(crate) fn listed(self, whole: bool) -> ListedEvent {
+        ListedEvent {
+            item: self.item,
+            data: whole.then_some(self.data),
+            links: whole.then_some(self.links),
+            endpoints: whole.then_some(self.endpoints),
+        }
+    }
+
     /// The part that lists show.
     pub(crate) fn into_item(self) -> EventItem {
         self.item
     }
+}
+
+/// An event in a list, whole if the list was asked for so.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedEvent {
+    #[serde(flatten)]
+    item: EventItem,
+    /// The payload as it was posted; only with `include=data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value)]
+    data: Option<Box<RawValue>>,
+    /// Where to fetch the full records; only with `include=data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    links: Option<BTreeMap<String, String>>,
+    /// The endpoints it matched; only with `include=data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>, required = false)]
+    endpoints: Option<Vec<EndpointId>>,
 }
 
 /// One attempt of a delivery.

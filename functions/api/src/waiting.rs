@@ -11,12 +11,14 @@ use redial_platform::store::StoreError;
 use redial_platform::store::config::Tenant;
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::events::StoredEvent;
-use redial_platform::store::lists::{After, EventFilter, Range};
+use redial_platform::store::lists::{After, DeliveryFilter, EventFilter, Order, Question, Range};
 
 use crate::Api;
 
 /// Events that one page goes through, and some more: those of one millisecond are not parted.
 const MAX_EVENTS: usize = 500;
+/// Pages of events that one page goes through, each of bounded work itself, and some more for a crowded millisecond.
+const MAX_LOOKS: usize = 5;
 /// Deliveries that one page looks up.
 const MAX_DELIVERIES: usize = 400;
 /// Events read at a time.
@@ -37,6 +39,7 @@ pub(crate) fn unrecorded(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord 
         next_at: None,
         due_at: None,
         expires_at: event.expires_at,
+        dropped: false,
         traceparent: None,
     }
 }
@@ -83,23 +86,38 @@ pub(crate) struct Found {
     pub(crate) records: Vec<DeliveryRecord>,
     /// Events of this millisecond and before it were not looked at; `None`: all were.
     pub(crate) rest: Option<Timestamp>,
+    /// How many items cannot be read.
+    pub(crate) unreadable: usize,
+}
+
+/// The latest events of a stretch of time.
+#[derive(Debug, Default)]
+struct Latest {
+    events: Vec<StoredEvent>,
+    rest: Option<Timestamp>,
+    unreadable: usize,
 }
 
 impl Api {
-    /// The first deliveries of the latest events within `range` to `endpoints`, with and without a record.
+    /// The first deliveries that `filter` asks for of the latest events within `range`, with and without a record, in
+    /// whatever state.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub(crate) async fn first_deliveries(
         &self,
         tenant: &Tenant,
-        endpoints: &[EndpointId],
+        filter: &DeliveryFilter,
         range: Range,
     ) -> Result<Found, StoreError> {
-        let (events, rest) = self.latest_events(tenant, endpoints, range).await?;
+        let latest = self.latest_events(tenant, filter, range).await?;
         let mut expected = BTreeMap::new();
-        for event in &events {
-            for endpoint in event.matched.iter().filter(|matched| endpoints.contains(matched)) {
+        for event in &latest.events {
+            for endpoint in event
+                .matched
+                .iter()
+                .filter(|matched| filter.endpoints.contains(matched))
+            {
                 let id = first_delivery(event, endpoint);
                 expected.insert(
                     keys::delivery(&tenant.id, &id, event.accepted_at, event.shards),
@@ -108,63 +126,71 @@ impl Api {
             }
         }
         let wanted: Vec<keys::Key> = expected.keys().cloned().collect();
-        let mut records = self.store.deliveries(&wanted, true).await?;
-        for record in &records {
-            expected.remove(&record.key());
+        let (mut records, unreadable) = self.store.readable_deliveries(&wanted).await?;
+        for known in records
+            .iter()
+            .map(DeliveryRecord::key)
+            .chain(unreadable.iter().cloned())
+        {
+            expected.remove(&known);
         }
         records.extend(expected.into_values().map(|(event, id)| unrecorded(event, id)));
-        Ok(Found { records, rest })
+        Ok(Found {
+            records,
+            rest: latest.rest,
+            unreadable: latest.unreadable + unreadable.len(),
+        })
     }
 
-    /// The latest events within `range` that matched one of `endpoints`, as many as one page may go through.
+    /// The latest events within `range` that matched what `filter` asks for, as many as one page may go through.
     async fn latest_events(
         &self,
         tenant: &Tenant,
-        endpoints: &[EndpointId],
+        filter: &DeliveryFilter,
         range: Range,
-    ) -> Result<(Vec<StoredEvent>, Option<Timestamp>), StoreError> {
-        let (mut events, mut seen, mut deliveries, mut after) = (Vec::new(), 0, 0, None);
-        if range.since >= range.until {
-            return Ok((events, None));
-        }
-        let (all, now) = (EventFilter::default(), self.clock.now());
-        loop {
+    ) -> Result<Latest, StoreError> {
+        let (mut latest, mut deliveries, mut after) = (Latest::default(), 0, None);
+        let only = EventFilter {
+            event_type: filter.event_type.clone(),
+            endpoint: filter
+                .endpoints
+                .first()
+                .filter(|_| filter.endpoints.len() == 1)
+                .cloned(),
+            ..EventFilter::default()
+        };
+        for look in 1.. {
+            let question = Question {
+                tenant: &tenant.id,
+                shards: tenant.shards,
+                range,
+                order: Order::NewestFirst,
+                after: after.as_ref(),
+                limit: EVENTS_AT_A_TIME,
+                now: self.clock.now(),
+            };
             let page = self
                 .store
-                .list_events(
-                    &tenant.id,
-                    tenant.shards,
-                    range,
-                    &all,
-                    after.as_ref(),
-                    EVENTS_AT_A_TIME,
-                    now,
-                )
+                .list_events(&question, 0..tenant.shards, &only, false)
                 .await?;
-            let (first, last) = (page.items.first(), page.items.last());
-            // The millisecond of the last event may go on in the next page.
-            let parted = first.map(|event| event.accepted_at) != last.map(|event| event.accepted_at);
-            let last_at = last.map(|event| event.accepted_at);
-            seen += page.items.len();
+            latest.unreadable += page.unreadable;
             for event in page.items {
-                let matched = event
-                    .matched
-                    .iter()
-                    .filter(|matched| endpoints.contains(matched))
-                    .count();
-                deliveries += matched;
-                if matched > 0 {
-                    events.push(event);
-                }
+                let matched = event.matched.iter();
+                deliveries += matched.filter(|matched| filter.endpoints.contains(matched)).count();
+                latest.events.push(event);
             }
             after = page.next;
-            let Some(last_at) = last_at.filter(|_| after.is_some()) else {
-                return Ok((events, None));
+            let Some(reached) = after.as_ref().and_then(moment_of) else {
+                break;
             };
-            if parted && (seen >= MAX_EVENTS || deliveries >= MAX_DELIVERIES) {
-                events.retain(|event| event.accepted_at > last_at);
-                return Ok((events, Some(last_at)));
+            // What lies in the millisecond that a page ends in may go on in the next.
+            let whole = reached.plus_millis(1) < range.until;
+            if whole && (look >= MAX_LOOKS || latest.events.len() >= MAX_EVENTS || deliveries >= MAX_DELIVERIES) {
+                latest.events.retain(|event| event.accepted_at > reached);
+                latest.rest = Some(reached);
+                break;
             }
         }
+        Ok(latest)
     }
 }

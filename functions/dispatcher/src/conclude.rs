@@ -8,6 +8,7 @@ use redial_domain::{EndpointId, TenantId};
 use redial_egress::Exchange;
 use redial_platform::batch::Verdict;
 use redial_platform::metrics::{Metric, Recorder};
+use redial_platform::notices::Notice;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::Change;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord, Recorded};
@@ -39,9 +40,17 @@ impl Dispatcher {
             next: explain(&exchange.outcome, &decision, n, policy),
             response,
         };
-        let record = after(&job.record, attempt, &decision);
+        let mut record = after(&job.record, attempt, &decision);
+        if let Decision::Dead(reason) = decision {
+            record.die(reason, job.endpoint().settings.dead_letter, now);
+        }
         if n == 1 && record.id.replay.is_none() && !job.released {
-            let latency_ms = now.millis_since(record.accepted_at);
+            // The wait for its slot was the endpoint's wish.
+            let since = job
+                .message
+                .slot()
+                .map_or(record.accepted_at, |slot| slot.max(record.accepted_at));
+            let latency_ms = now.millis_since(since);
             recorder.measure(Metric::FirstAttemptLatency, u64::try_from(latency_ms).unwrap_or(0));
         }
         if decision != Decision::Succeeded {
@@ -69,6 +78,8 @@ impl Dispatcher {
                 }
                 if self.store.record_failure(&record).await? == Recorded::Written {
                     recorder.count(Metric::Dead, 1);
+                    let dead = Notice::DeliveryDead(&record, Some(job.endpoint()));
+                    self.notifier.tell(&dead).await;
                 }
                 Ok(Verdict::Done)
             }
@@ -118,8 +129,10 @@ impl Dispatcher {
             match self.store.change(tenant, config.version, change).await {
                 Err(StoreError::Conflict(_)) => {}
                 other => {
+                    other?;
                     tracing::warn!(%tenant, endpoint = %id, "dispatcher.endpoint_disabled");
-                    return other.map(|_| ());
+                    self.notifier.tell(&Notice::EndpointGone(&endpoint)).await;
+                    return Ok(());
                 }
             }
         }
@@ -131,7 +144,8 @@ fn after(before: &DeliveryRecord, attempt: AttemptRecord, decision: &Decision) -
     let (state, reason, next_at) = match decision {
         Decision::Succeeded => (DeliveryState::Succeeded, None, None),
         Decision::RetryAt { at, .. } => (DeliveryState::Retrying, None, Some(*at)),
-        Decision::Dead(reason) => (DeliveryState::Dead, Some(reason.as_str().to_owned()), None),
+        // `die` says the rest.
+        Decision::Dead(_) => (DeliveryState::Dead, None, None),
     };
     let attempts = attempt.n;
     DeliveryRecord {

@@ -60,6 +60,7 @@ impl Contents {
         message: &DeliveryMessage,
         content: &Content,
         settings: &EndpointSettings,
+        analysis_url: Option<&str>,
         api_origin: &str,
     ) -> Result<Bytes, serde_json::Error> {
         let event = (message.tenant.clone(), message.event.clone());
@@ -72,7 +73,7 @@ impl Contents {
                 content,
                 api_origin,
                 payload: settings.payload,
-                analysis_url: None,
+                analysis_url,
             };
             settings.profile.body(&parts).map(Bytes::from)
         });

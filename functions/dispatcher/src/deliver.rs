@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redial_domain::Timestamp;
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::event::Content;
 use redial_domain::outcome::{FailureCode, Outcome};
-use redial_domain::signature;
-use redial_domain::{Timestamp, Traceparent};
 use redial_egress::{Exchange, OurFault, Post};
 use redial_platform::batch::{Record, Verdict};
 use redial_platform::format::NEWER_WAIT_MS;
 use redial_platform::message::{DeliveryMessage, Unread};
 use redial_platform::metrics::Metric;
+use redial_platform::pace;
 use redial_platform::seal::Credentials;
 use redial_platform::secrets::SecretsError;
 use redial_platform::store::StoreError;
@@ -21,12 +21,14 @@ use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
 use crate::contents::Contents;
+use crate::pace::Turn;
+use crate::request::Unsigned;
 use crate::{Batch, Dispatcher};
 
 /// A message that comes more than this before its time is sent back to wait, in milliseconds.
 const EARLY_MS: i64 = 1_000;
 /// Age of an event from which on even a first message is looked up: the sweeper may have sent another one.
-const LATE_MS: i64 = 240_000;
+const LATE_MS: i64 = redial_platform::store::erase::UNCHECKED_MS;
 /// Wait after a fault of our own, in milliseconds: no attempt is counted.
 const OUR_FAULT_WAIT_MS: i64 = 5_000;
 /// Wait of a message that cannot be read, in milliseconds: it burns its receives and comes to the dead-letter queue.
@@ -59,6 +61,8 @@ pub(crate) struct Job {
     pub(crate) record: DeliveryRecord,
     pub(crate) stored: Arc<StoredEndpoint>,
     pub(crate) content: Arc<Content>,
+    /// The tenant's template of links to analyses.
+    analysis_url: Option<String>,
     /// True if other messages may be about the same delivery: the attempt is claimed before the POST.
     shared: bool,
     /// True if it was set aside until its endpoint could take it: that wait was the endpoint's, not ours.
@@ -141,6 +145,10 @@ impl Dispatcher {
             // A copy that is seconds old must not hold what was resumed meanwhile: nothing would release it again.
             config = self.cache.current(&message.tenant).await?;
         }
+        if config.is_none() {
+            // The tenant was erased, with everything that was written down of it: nothing is any more.
+            return Ok(Look::Settled(Verdict::Done));
+        }
         let released = known.as_ref().is_some_and(was_released);
         let mut record = known.unwrap_or_else(|| {
             let expires_at = expires_at(config.as_deref(), &message);
@@ -174,6 +182,7 @@ impl Dispatcher {
             record,
             stored,
             content,
+            analysis_url: config.and_then(|config| config.tenant.analysis_url.clone()),
             shared: may_be_known,
             released,
         })))
@@ -196,10 +205,10 @@ impl Dispatcher {
             // Neither event nor record: the retention has passed over both.
             return Ok(Verdict::Done);
         };
-        record.next_at = None;
-        record.due_at = None;
-        record.reason = Some(DeadReason::EventMissing.as_str().to_owned());
-        record.state = DeliveryState::Dead;
+        let config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
+        let stored = config.as_ref().and_then(|config| config.endpoint(&message.endpoint));
+        let kept = stored.map(|stored| stored.endpoint.settings.dead_letter);
+        record.die(DeadReason::EventMissing, kept.unwrap_or_default(), self.clock.now());
         if self.store.record_state(&record).await? == Recorded::Written {
             batch.recorder.count(Metric::Dead, 1);
         }
@@ -231,12 +240,19 @@ impl Dispatcher {
         // Before the claim: what cannot be signed now is not claimed either.
         let (tenant, stored) = (&job.message.tenant, &job.stored);
         let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
+        let turn = self.turn(&job).await?;
+        if matches!(turn, Turn::Later) {
+            return Ok(self.let_wait(job, batch).await?);
+        }
         if job.shared {
             let now = self.clock.now();
             let until = now.plus_millis(i64::from(job.endpoint().settings.timeout_ms) + CLAIM_MARGIN_MS);
             if !self.store.claim(&job.record, now, until).await? {
                 return Ok(Verdict::AgainAt(until));
             }
+        }
+        if let Turn::At(moment) = turn {
+            self.clock.sleep_until(moment).await;
         }
         let exchange = self.post(&job, &credentials, &batch.contents).await?;
         self.conclude(job, exchange, &batch.recorder).await
@@ -259,27 +275,16 @@ impl Dispatcher {
                 duration_ms: 0,
             });
         };
-        let profile = settings.profile;
-        let body = contents.body(message, content, settings, &self.api_origin).await?;
-        let now = self.clock.now();
-        let id = message.event.as_str();
-        let secrets = credentials.signing(now);
-        let ours = [
-            ("content-type", "application/json".to_owned()),
-            ("user-agent", profile.user_agent().to_owned()),
-            ("webhook-id", id.to_owned()),
-            ("webhook-timestamp", now.as_secs().to_string()),
-            (
-                "webhook-signature",
-                signature::header(&secrets, id, now.as_secs(), &body),
-            ),
-        ];
-        // None of the customer's has a name of ours: those are reserved.
-        let mut headers = credentials.headers(profile);
-        headers.extend(ours.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(traceparent) = message.traceparent.as_deref().and_then(Traceparent::parse) {
-            headers.push(("traceparent".to_owned(), traceparent.as_str().to_owned()));
-        }
+        let analysis_url = job.analysis_url.as_deref();
+        let body = contents
+            .body(message, content, settings, analysis_url, &self.api_origin)
+            .await?;
+        let unsigned = Unsigned {
+            id: &message.event,
+            body: &body,
+            traceparent: message.traceparent.as_deref(),
+        };
+        let headers = unsigned.headers(settings, credentials, self.clock.now());
         let timeout = Duration::from_millis(settings.timeout_ms.into());
         Ok(self
             .egress
@@ -308,8 +313,9 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
 
 /// True for a record that a release has sent from the table, no attempt made yet: it was held for its endpoint. One that
 /// burnt receives had set aside says so in its reason.
-const fn was_released(known: &DeliveryRecord) -> bool {
-    known.attempts == 0 && known.due_at.is_some() && known.reason.is_none()
+fn was_released(known: &DeliveryRecord) -> bool {
+    let for_its_endpoint = known.reason.as_deref().is_none_or(|reason| reason == pace::REASON);
+    known.attempts == 0 && known.due_at.is_some() && for_its_endpoint
 }
 
 fn is_held_by(config: Option<&TenantConfig>, message: &DeliveryMessage) -> bool {

@@ -3,11 +3,14 @@
 //! wait outside the queue is written as `held` with `due_at`, and the sweeper sends it.
 //!
 //! The order of reading: [`Dispatcher::handle`], `deliver` (what happens to one message), `redial_domain::delivery::decide`
-//! (the decision), `conclude` (what is written down).
+//! (the decision), `conclude` (what is written down). Besides, `endpoint_test`: one request that nothing is written down of.
 
 mod conclude;
 mod contents;
 mod deliver;
+mod endpoint_test;
+mod pace;
+mod request;
 
 use std::sync::Arc;
 
@@ -16,6 +19,7 @@ use redial_domain::retry::RetryPolicy;
 use redial_egress::Egress;
 use redial_platform::cache::ConfigCache;
 use redial_platform::metrics::{Metric, Metrics, Recorder};
+use redial_platform::notices::Notifier;
 use redial_platform::queue::Queues;
 use redial_platform::secrets::Secrets;
 use redial_platform::{Clock, Random, Store, batch};
@@ -29,6 +33,7 @@ pub struct Dispatcher {
     secrets: Secrets,
     queues: Queues,
     cache: ConfigCache,
+    notifier: Notifier,
     egress: Arc<Egress>,
     clock: Clock,
     random: Random,
@@ -70,7 +75,9 @@ impl Dispatcher {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
+        let (store, clock, random) = (parts.store.clone(), parts.clock.clone(), parts.random.clone());
         Self {
+            notifier: Notifier::new(store, cache.clone(), clock, random),
             store: parts.store,
             secrets: parts.secrets,
             queues: parts.queues,

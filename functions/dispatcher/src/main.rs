@@ -1,14 +1,14 @@
-//! Wires the dispatcher to Lambda: batches of the delivery and retry queues.
+//! Wires the dispatcher to Lambda: batches of the delivery and retry queues, and the tests that the api asks for.
 
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use redial_dispatcher::{Dispatcher, Parts};
 use redial_domain::address::AddressPolicy;
 use redial_domain::retry::RetryPolicy;
 use redial_egress::{Egress, EgressSettings};
 use redial_platform::{Metrics, aws, settings};
+use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -29,8 +29,9 @@ async fn main() -> Result<(), Error> {
         default_retry: RetryPolicy::default(),
         metrics: Metrics::embedded(env.settings.stack),
     });
-    run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        Ok::<_, Error>(dispatcher.handle(event.payload).await)
+    let dispatcher = &dispatcher;
+    run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        Ok::<_, Error>(dispatcher.answer(event.payload.get()).await?)
     }))
     .await
 }

@@ -6,20 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
-use redial_domain::delivery::DeliveryState;
 use redial_domain::event::{Posted, PostedEvent};
-use redial_domain::{EventId, TenantId, Timestamp, catalogue};
-use redial_platform::message::DeliveryMessage;
+use redial_domain::{EventId, TenantId, Timestamp};
 use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::problem::Problem;
 use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
-use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::events::{PutEvent, StoredEvent};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random, blob, cache::ConfigCache, keys};
 
 use crate::answer::{Accepted, Answer, accepted, id_of, refused};
+use crate::check::{Check, EventTypes, Warning};
+use crate::deliveries::Routed;
+use crate::erased::erased;
 use crate::noted::Noted;
 
 /// Events of one request that are written at once.
@@ -30,9 +30,10 @@ const DAY_MS: i64 = 24 * keys::HOUR_MS;
 /// Accepts events. Cheap to share; made once for an execution environment.
 #[derive(Debug)]
 pub struct Ingest {
-    store: Store,
+    pub(crate) store: Store,
     queues: Queues,
     cache: ConfigCache,
+    types: EventTypes,
     clock: Clock,
     random: Random,
     /// Tenants noted as active in the hour of `.0`.
@@ -58,6 +59,7 @@ pub struct Parts {
 struct Incoming {
     event: StoredEvent,
     config: Arc<TenantConfig>,
+    warnings: Vec<Warning>,
 }
 
 impl Ingest {
@@ -66,6 +68,7 @@ impl Ingest {
     pub fn new(parts: Parts) -> Self {
         let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
         Self {
+            types: EventTypes::new(parts.store.clone(), parts.clock.clone()),
             store: parts.store,
             queues: parts.queues,
             cache,
@@ -102,6 +105,7 @@ impl Ingest {
             .map(|text| PostedEvent::parse(text).map_err(Problem::from))
             .collect();
         let configs = self.configs(posted.iter().flatten()).await?;
+        let mut check = self.types.for_request(posted.iter().flatten(), &configs).await?;
         let now = self.clock.now();
         let incoming: Vec<Result<Incoming, Answer>> = posted
             .into_iter()
@@ -109,15 +113,17 @@ impl Ingest {
             .map(|(posted, text)| {
                 let posted = posted.map_err(|error| Answer::Refused { id: id_of(text), error })?;
                 let id = posted.id.clone();
-                self.receive(posted, &configs, now)
+                self.receive(posted, &configs, &mut check, now)
                     .map_err(|error| refused(id.as_ref(), error))
             })
             .collect();
         self.note_active(incoming.iter().flatten().map(|i| i.event.tenant.clone()).collect(), now)
             .await?;
         self.store.put_time_rows(&own_ids(&incoming)).await?;
-        let (answers, messages) = self.put_all(incoming, noted).await;
-        match self.queues.send_deliveries(&messages).await {
+        let (answers, routed) = self.put_all(incoming, noted).await;
+        let sending_at = self.clock.now();
+        let messages = self.line_up(routed, sending_at, noted).await;
+        match self.queues.send_deliveries(&messages, sending_at).await {
             Ok(()) => noted.recorder.count(Metric::Matched, messages.len() as u64),
             // The events are stored: the promise holds, the sweeper will send what is missing.
             Err(error) => {
@@ -131,40 +137,36 @@ impl Ingest {
     /// Stores the events of a request, many at once; answers in their order, and what is to be sent. An event that cannot
     /// be stored is answered alone: the others are stored, and sent. A repeated id waits for the first of its kind, whose
     /// time row it shares.
-    async fn put_all(
-        &self,
-        incoming: Vec<Result<Incoming, Answer>>,
-        noted: Noted<'_>,
-    ) -> (Vec<Answer>, Vec<DeliveryMessage>) {
+    async fn put_all(&self, incoming: Vec<Result<Incoming, Answer>>, noted: Noted<'_>) -> (Vec<Answer>, Vec<Routed>) {
         let mut seen = HashSet::new();
         let (firsts, repeats): (Vec<_>, Vec<_>) = incoming.into_iter().enumerate().partition(|(_, incoming)| {
             let event = incoming.as_ref().ok().map(|incoming| &incoming.event);
             event.is_none_or(|event| seen.insert((event.tenant.clone(), event.id.clone())))
         });
-        let mut answered: Vec<(usize, Answer)> = Vec::new();
-        let mut messages = Vec::new();
+        let mut answered = Vec::new();
         for part in [firsts, repeats] {
             let stored = part.into_iter().map(|(place, incoming)| async move {
-                let (answer, messages) = match incoming {
+                let answered = match incoming {
                     Ok(incoming) => self.put_or_refuse(incoming, noted).await,
                     Err(answer) => (answer, Vec::new()),
                 };
-                (place, answer, messages)
+                (place, answered)
             });
-            let mut stored = futures_util::stream::iter(stored).buffer_unordered(CONCURRENT_PUTS);
-            while let Some((place, answer, sent)) = stored.next().await {
-                answered.push((place, answer));
-                messages.extend(sent);
-            }
+            let stored = futures_util::stream::iter(stored).buffer_unordered(CONCURRENT_PUTS);
+            answered.extend(stored.collect::<Vec<_>>().await);
         }
         answered.sort_by_key(|(place, _)| *place);
-        (answered.into_iter().map(|(_, answer)| answer).collect(), messages)
+        let (answers, routed): (Vec<_>, Vec<_>) = answered.into_iter().map(|(_, answered)| answered).unzip();
+        (answers, routed.into_iter().flatten().collect())
     }
 
-    async fn put_or_refuse(&self, incoming: Incoming, noted: Noted<'_>) -> (Answer, Vec<DeliveryMessage>) {
+    async fn put_or_refuse(&self, mut incoming: Incoming, noted: Noted<'_>) -> (Answer, Vec<Routed>) {
         let id = incoming.event.own_id.then(|| incoming.event.id.clone());
         let tenant = incoming.event.tenant.clone();
-        self.put(incoming, noted).await.unwrap_or_else(|error| {
+        let warnings = std::mem::take(&mut incoming.warnings);
+        let put = self.put(incoming, noted).await;
+        let put = put.map(|(answer, routed)| (answer.warning(warnings), routed));
+        put.unwrap_or_else(|error| {
             let (event, traceparent) = (id.as_ref().map(tracing::field::display), noted.trace());
             tracing::error!(%error, %tenant, event, traceparent, "ingest.event_not_stored");
             (refused(id.as_ref(), error.into()), Vec::new())
@@ -187,25 +189,15 @@ impl Ingest {
         &self,
         posted: PostedEvent,
         configs: &HashMap<TenantId, Arc<TenantConfig>>,
+        check: &mut Check<'_>,
         now: Timestamp,
     ) -> Result<Incoming, Problem> {
-        let unprocessable =
-            |code, detail: String, field| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(field));
         let Some(config) = configs.get(&posted.tenant) else {
-            return unprocessable(
-                "tenant_unknown",
-                format!("there is no tenant {}", posted.tenant),
-                "tenant",
-            );
+            let detail = format!("there is no tenant {}", posted.tenant);
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "tenant_unknown", detail).at("tenant"));
         };
         let content = posted.content;
-        if !config.tenant.allow_unknown_types && catalogue::find(content.event_type.as_str()).is_none() {
-            let detail = format!(
-                "{} is not in the catalogue: GET /v1/event-types lists what is",
-                content.event_type
-            );
-            return unprocessable("event_type_unknown", detail, "type");
-        }
+        let warnings = check.pass(&config.tenant, &content)?;
         let shards = config.tenant.shards;
         let call_id = content.call_id().map(str::to_owned);
         let own_id = posted.id.is_some();
@@ -230,10 +222,12 @@ impl Ingest {
             call_id,
             packed,
             expires_at: now.plus_millis(i64::from(config.tenant.retention_days) * DAY_MS),
+            erased: None,
         };
         Ok(Incoming {
             event,
             config: Arc::clone(config),
+            warnings,
         })
     }
 
@@ -259,8 +253,8 @@ impl Ingest {
     }
 
     /// Stores one event and says what is to be sent. A repeat gets the stored answer and sends nothing.
-    async fn put(&self, incoming: Incoming, noted: Noted<'_>) -> Result<(Answer, Vec<DeliveryMessage>), StoreError> {
-        let Incoming { event, config } = incoming;
+    async fn put(&self, incoming: Incoming, noted: Noted<'_>) -> Result<(Answer, Vec<Routed>), StoreError> {
+        let Incoming { event, config, .. } = incoming;
         let first = match self.store.put_event(&event).await? {
             PutEvent::Stored => {
                 noted.recorder.count(Metric::Accepted, 1);
@@ -269,6 +263,10 @@ impl Ingest {
             }
             PutEvent::Exists(first) => first,
         };
+        if first.erased.is_some() {
+            self.take_back(&event, &first).await?;
+            return Ok((refused(Some(&event.id), erased(&event.id)), Vec::new()));
+        }
         if event.own_id && (first.accepted_at, first.shard()) != (event.accepted_at, event.shard()) {
             self.store.delete_time_row(&event).await?;
         }
@@ -282,48 +280,6 @@ impl Ingest {
         )
         .at("id");
         Ok((refused(Some(&event.id), problem), Vec::new()))
-    }
-
-    /// Messages for the endpoints that take deliveries now; records for those on hold.
-    async fn route(&self, event: &StoredEvent, config: &TenantConfig, noted: Noted<'_>) -> Vec<DeliveryMessage> {
-        let riding = blob::to_riding(&event.packed);
-        let mut messages = Vec::new();
-        for endpoint in event
-            .matched
-            .iter()
-            .filter_map(|id| config.endpoint(id))
-            .map(|stored| &stored.endpoint)
-        {
-            let message = DeliveryMessage {
-                tenant: event.tenant.clone(),
-                event: event.id.clone(),
-                accepted_at_ms: event.accepted_at.as_millis(),
-                shards: event.shards,
-                endpoint: endpoint.id.clone(),
-                endpoint_version: endpoint.version,
-                replay: None,
-                check: false,
-                content: riding.clone(),
-                traceparent: noted.trace().map(str::to_owned),
-            };
-            if endpoint.state.is_on_hold() {
-                let held = DeliveryState::Held;
-                let mut record = DeliveryRecord::new(&message, event.event_type.clone(), held, event.expires_at);
-                record.reason = Some(format!("endpoint_{}", endpoint.state.as_str()));
-                match self.store.record_state(&record).await {
-                    Ok(Recorded::Written) => noted.recorder.count(Metric::Held, 1),
-                    Ok(Recorded::Superseded) => {}
-                    // The event is stored: the sweeper holds it.
-                    Err(error) => {
-                        let (tenant, traceparent) = (&record.tenant, noted.trace());
-                        tracing::error!(%error, %tenant, delivery = %record.id, traceparent, "ingest.hold_failed");
-                    }
-                }
-            } else {
-                messages.push(message);
-            }
-        }
-        messages
     }
 }
 

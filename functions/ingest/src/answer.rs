@@ -6,6 +6,8 @@ use redial_platform::store::events::StoredEvent;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::check::Warning;
+
 /// The answer to one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -17,6 +19,11 @@ pub enum Answer {
         id: String,
         /// How many endpoints it matched.
         deliveries: usize,
+        /// What the platform should know of it, if anything. Not part of the stored answer: a repeat is checked anew, by the
+        /// settings and schemas of then.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false)]
+        warnings: Vec<Warning>,
     },
     /// It is not stored.
     Refused {
@@ -28,6 +35,23 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The same, with these warnings if the event was accepted.
+    pub(crate) fn warning(self, warnings: Vec<Warning>) -> Self {
+        match self {
+            Self::Accepted { id, deliveries, .. } => Self::Accepted {
+                id,
+                deliveries,
+                warnings,
+            },
+            refused @ Self::Refused { .. } => refused,
+        }
+    }
+
+    /// True if the platform is warned of the event.
+    pub(crate) const fn is_warned(&self) -> bool {
+        matches!(self, Self::Accepted { warnings, .. } if !warnings.is_empty())
+    }
+
     /// Why the event was refused, if it was.
     pub(crate) const fn problem(&self) -> Option<&Problem> {
         match self {
@@ -50,6 +74,7 @@ pub(crate) fn accepted(event: &StoredEvent) -> Answer {
     Answer::Accepted {
         id: event.id.to_string(),
         deliveries: event.matched.len(),
+        warnings: Vec::new(),
     }
 }
 

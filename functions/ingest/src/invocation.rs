@@ -125,6 +125,7 @@ mod tests {
         let taken = || Answer::Accepted {
             id: "e1".to_owned(),
             deliveries: 1,
+            warnings: Vec::new(),
         };
         let code = |answered| not_stored(&answered).map(|problem| problem.code.clone());
         let fault = Some("internal".to_owned());

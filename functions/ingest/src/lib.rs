@@ -3,11 +3,16 @@
 
 mod accept;
 mod answer;
+mod erased;
+mod check;
+mod deliveries;
+mod described;
 mod invocation;
 mod noted;
 mod route;
 
 pub use accept::{Ingest, Parts};
 pub use answer::{Accepted, Answer};
+pub use check::Warning;
 pub use invocation::{Invocation, NotStored};
 pub use route::{openapi, router};

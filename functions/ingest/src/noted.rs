@@ -31,6 +31,12 @@ impl<'a> Noted<'a> {
             Ok(Accepted::Single(answer)) => answer.problem().into_iter().collect(),
             Ok(Accepted::Batch(answers)) => answers.iter().filter_map(Answer::problem).collect(),
         };
+        let warned = match answered {
+            Ok(Accepted::Single(answer)) => usize::from(answer.is_warned()),
+            Ok(Accepted::Batch(answers)) => answers.iter().filter(|answer| answer.is_warned()).count(),
+            Err(_) => 0,
+        };
+        self.recorder.count(Metric::Warned, warned as u64);
         let ours = problems.iter().filter(|problem| problem.status >= 500).count();
         let refused = problems.len() - ours;
         self.recorder.count(Metric::FunctionFaults, ours as u64);
@@ -38,7 +44,7 @@ impl<'a> Noted<'a> {
         let (accepted, matched) = (self.recorder.sum(Metric::Accepted), self.recorder.sum(Metric::Matched));
         let traceparent = self.trace();
         if problems.is_empty() {
-            tracing::debug!(accepted, matched, traceparent, "ingest.batch");
+            tracing::debug!(accepted, matched, warned, traceparent, "ingest.batch");
             return;
         }
         let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code.as_str()).collect();
@@ -48,13 +54,14 @@ impl<'a> Noted<'a> {
                 accepted,
                 matched,
                 refused,
+                warned,
                 faults = ours,
                 codes,
                 traceparent,
                 "ingest.batch"
             );
         } else {
-            tracing::info!(accepted, matched, refused, codes, traceparent, "ingest.batch");
+            tracing::info!(accepted, matched, refused, warned, codes, traceparent, "ingest.batch");
         }
     }
 }
@@ -92,6 +99,7 @@ mod tests {
         let taken = || Answer::Accepted {
             id: "e1".to_owned(),
             deliveries: 1,
+            warnings: Vec::new(),
         };
         assert_eq!(counted(&Err(refusal())), (1, 0));
         assert_eq!(counted(&Err(Problem::internal())), (0, 1));

@@ -15,24 +15,17 @@ use redial_platform::problem::Problem;
 use redial_platform::respond;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::accept::Ingest;
 use crate::answer::{Accepted, Answer};
+use crate::described::{BatchAnswer, PostAnswer, Posted};
 use crate::noted::Noted;
 
 #[derive(Clone)]
 struct Ingress {
     ingest: Arc<Ingest>,
     authenticator: Authenticator,
-}
-
-/// The answers to a batch, in the order of its events.
-#[derive(Serialize, ToSchema)]
-struct BatchAnswer {
-    events: Vec<Answer>,
 }
 
 /// The HTTP routes of ingest.
@@ -57,17 +50,23 @@ fn routes<R: Routes<Ingress>>(to: R) -> R {
 ///
 /// A single event, a bare array, or `{"events": [..]}` of at most 500. Repeating a request with the same ids is safe: it
 /// gets the stored answers and sends nothing again.
+///
+/// `type` is one that ships or one of the tenant's own, and `data` is checked against its schema. With the tenant's
+/// `validation` at `warn` the answer's `warnings` say what does not fit, with `reject` the event is refused (`data_invalid`,
+/// and the first `misfits`). Both are decided anew for a repeat, by the settings and schemas of then: warnings are not part
+/// of the stored answer, and an event whose type was archived meanwhile is refused although it is stored.
 #[utoipa::path(
     post,
     path = "/v1/events",
     tag = "events",
-    request_body(content = Object, description = "An event, an array of events, or an object with `events`."),
+    request_body(content = Posted, description = "An event, an array of events, or an object with `events`."),
     responses(
-        (status = 202, description = "Stored; the deliveries are on their way", body = BatchAnswer),
+        (status = 202, description = "Stored; the deliveries are on their way", body = PostAnswer),
         (status = 400, description = "Not JSON", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not post events", body = Problem),
         (status = 409, description = "Another event has this id", body = Problem),
+        (status = 410, description = "The event of this id was erased (`event_erased`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )

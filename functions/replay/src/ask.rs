@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{Invalid, ReplayId, TenantId};
+use redial_domain::{EventId, Invalid, ReplayId, TenantId};
 use redial_platform::message::ReplayMessage;
 use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
+use redial_platform::store::events::StoredEvent;
 use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
+
+use crate::erase::Eraser;
 
 /// Most deliveries of one replay. docs/LIMITS.md.
 pub(crate) const MAX_REPLAY: u64 = 10_000_000;
@@ -46,6 +49,17 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// One that erases, with the same clients.
+    #[must_use]
+    pub fn eraser(&self) -> Eraser {
+        Eraser {
+            store: self.store.clone(),
+            queues: self.queues.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
+    }
+
     /// Makes a job of `spec` and has it begun.
     ///
     /// # Errors
@@ -91,23 +105,30 @@ impl Asker {
         Ok(job)
     }
 
+    /// The event to be delivered again, for what is asked for in `field`.
+    async fn event(&self, tenant: &TenantId, id: &EventId, field: &'static str) -> Result<StoredEvent, AskError> {
+        let event = self.store.event_or_tombstone(tenant, id, self.clock.now()).await?;
+        let event = event.ok_or(AskError::Missing(field))?;
+        if event.erased.is_some() {
+            return Err(Invalid::new(
+                "event_erased",
+                field,
+                "the event was erased: there is nothing left of it to deliver",
+            )
+            .into());
+        }
+        Ok(event)
+    }
+
     async fn count(&self, tenant: &TenantId, config: &TenantConfig, spec: &ReplaySpec) -> Result<u64, AskError> {
         let now = self.clock.now();
         match spec {
             ReplaySpec::Event(id) => {
-                let event = self
-                    .store
-                    .event(tenant, id, now)
-                    .await?
-                    .ok_or(AskError::Missing("event"))?;
+                let event = self.event(tenant, id, "event").await?;
                 Ok(event.matched.len() as u64)
             }
             ReplaySpec::Delivery(id) => {
-                let event = self
-                    .store
-                    .event(tenant, &id.event, now)
-                    .await?
-                    .ok_or(AskError::Missing("delivery"))?;
+                let event = self.event(tenant, &id.event, "delivery").await?;
                 if event.matched.contains(&id.endpoint) {
                     Ok(1)
                 } else {

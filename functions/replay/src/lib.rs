@@ -3,10 +3,13 @@
 //! A job saves its progress page by page; one that stops is continued by the sweeper.
 
 mod ask;
+mod erase;
 mod invocation;
+mod paced;
 mod request;
 mod work;
 
 pub use ask::{AskError, Asker};
+pub use erase::Eraser;
 pub use request::{Invoked, NewReplay, ReplayView, WhatView, Wish, asked};
 pub use work::Replay;

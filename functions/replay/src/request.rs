@@ -11,24 +11,66 @@ use utoipa::ToSchema;
 
 use crate::ask::AskError;
 
-/// What is to be delivered again: `event`, or `delivery`, or `endpoint` with `since`.
+/// What is to be delivered again: an event, a delivery, or those of an endpoint in a stretch of time.
 #[derive(Debug, ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "describes the body; `asked` reads its fields one by one")]
-pub struct NewReplay {
-    /// This event, to every endpoint that it matched.
-    event: Option<String>,
-    /// This delivery.
-    delivery: Option<String>,
-    /// The deliveries of this endpoint.
-    endpoint: Option<String>,
-    /// With `endpoint`: of events accepted from this moment on.
-    #[schema(format = DateTime)]
-    since: Option<String>,
-    /// With `endpoint`: of events accepted before this moment; now by default.
-    #[schema(format = DateTime)]
+pub enum NewReplay {
+    /// An event.
+    Event(OfEvent),
+    /// A delivery.
+    Delivery(OfDelivery),
+    /// An endpoint's.
+    Endpoint(OfEndpoint),
+}
+
+/// An event, to every endpoint that it matched.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body; `asked` reads its fields one by one")]
+pub struct OfEvent {
+    /// Its id.
+    #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "evt_01JD3ZK8Q000ABCDEFGHJKMNPQ")]
+    event: String,
+}
+
+/// One delivery.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body; `asked` reads its fields one by one")]
+pub struct OfDelivery {
+    /// Its id.
+    #[schema(pattern = r"^[A-Za-z0-9_:-]{1,128}\.[A-Za-z0-9_:-]{1,128}(\.[A-Za-z0-9_:-]{1,128})?$")]
+    delivery: String,
+}
+
+/// The deliveries of an endpoint.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body; `asked` reads its fields one by one")]
+pub struct OfEndpoint {
+    /// The endpoint's id.
+    #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "ep_0123456789ABCDEF")]
+    endpoint: String,
+    /// Of events accepted from this moment on.
+    #[schema(format = DateTime, pattern = r"^(19[7-9]|[2-9]\d\d)\d-")]
+    since: String,
+    /// Of events accepted before this moment, after `since`; now by default.
+    #[schema(format = DateTime, pattern = r"^(19[7-9]|[2-9]\d\d)\d-")]
     until: Option<String>,
-    /// With `endpoint`: only `held`, `succeeded`, `dead` or `canceled` ones; absent: all that are concluded.
-    state: Option<String>,
+    /// Only those; absent: all that are concluded.
+    state: Option<ReplayedState>,
+}
+
+/// The states of deliveries that can be delivered again.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes a value; `asked` reads it")]
+pub enum ReplayedState {
+    Held,
+    Succeeded,
+    Dead,
+    Canceled,
 }
 
 /// A replay.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{DeliveryId, Timestamp};
+use redial_domain::{DeliveryId, ErasureId, Timestamp};
 use redial_platform::batch::{self, Record, Verdict};
 use redial_platform::cache::ConfigCache;
 use redial_platform::format::NEWER_WAIT_MS;
@@ -21,6 +21,8 @@ use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
 use crate::ask::Asker;
+use crate::erase::Eraser;
+use crate::paced::Line;
 
 /// Deliveries of one page.
 const PAGE: usize = 100;
@@ -36,11 +38,12 @@ const RELEASE_LEASE_MS: i64 = 900_000;
 /// Works on replay jobs. Cheap to share; made once for an execution environment.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    store: Store,
+    pub(crate) store: Store,
     queues: Queues,
     cache: ConfigCache,
     clock: Clock,
     asker: Asker,
+    eraser: Eraser,
     metrics: Metrics,
 }
 
@@ -62,11 +65,11 @@ struct Found {
 }
 
 /// Enough of a delivery to make its message; with its record, if it is held.
-struct DeliveryRecordRef {
+pub(crate) struct DeliveryRecordRef {
     id: DeliveryId,
     accepted_at: Timestamp,
     shards: u16,
-    held: Option<DeliveryRecord>,
+    pub(crate) held: Option<DeliveryRecord>,
 }
 
 impl Replay {
@@ -81,6 +84,7 @@ impl Replay {
             random,
         };
         Self {
+            eraser: asker.eraser(),
             store,
             queues,
             cache,
@@ -146,6 +150,9 @@ impl Replay {
     }
 
     async fn work(&self, message: &ReplayMessage, recorder: &Recorder) -> Result<(), Fault> {
+        if let Some(erasure) = ErasureId::of_job(&message.replay) {
+            return Ok(self.eraser.take(&message.tenant, &erasure).await?);
+        }
         let Some(mut job) = self.store.job(&message.tenant, &message.replay).await? else {
             return Ok(());
         };
@@ -162,7 +169,13 @@ impl Replay {
                 job.error = Some("the tenant is gone".to_owned());
                 return self.save(&mut job, 0).await;
             };
-            self.page(&mut job, &config, recorder).await?;
+            let line = self.line(&job, &config, self.clock.now()).await?;
+            let rest = line.as_ref().and_then(|line| line.rests_until(self.clock.now()));
+            if let Some(until) = rest {
+                self.lease(&mut job, until.millis_since(self.clock.now())).await?;
+                break;
+            }
+            self.page(&mut job, &config, line, recorder).await?;
             let out_of_time = self.clock.now().millis_since(begun) > BUDGET_MS;
             self.save(&mut job, if out_of_time { 0 } else { LEASE_MS }).await?;
             if out_of_time {
@@ -193,12 +206,22 @@ impl Replay {
         Ok(self.store.save_job(job, before).await?)
     }
 
-    async fn page(&self, job: &mut ReplayJob, config: &Arc<TenantConfig>, recorder: &Recorder) -> Result<(), Fault> {
+    async fn page(
+        &self,
+        job: &mut ReplayJob,
+        config: &Arc<TenantConfig>,
+        line: Option<Line>,
+        recorder: &Recorder,
+    ) -> Result<(), Fault> {
         let now = self.clock.now();
-        let found = self.find(job, config, now).await?;
+        let mut found = self.find(job, config, now).await?;
+        let slots = match line {
+            Some(line) => self.join(job, &line, &mut found.deliveries, now).await?,
+            None => None,
+        };
         let (mut messages, mut replayed) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
-        for delivery in found.deliveries {
+        for (number, delivery) in found.deliveries.into_iter().enumerate() {
             let held = delivery.held;
             let Some(stored) = config.endpoint(&delivery.id.endpoint) else {
                 job.failed += u64::from(self.cancel(held).await?);
@@ -231,13 +254,18 @@ impl Replay {
                 check: true,
                 content: None,
                 traceparent,
+                slot_ms: slots.map(|slots| slots.at(number).as_millis()),
             });
         }
         self.store
             .put_replayed(&job.tenant, &replayed, now, job.expires_at)
             .await?;
-        self.queues.send_deliveries(&messages).await?;
+        self.queues.send_deliveries(&messages, now).await?;
         recorder.count(Metric::Replayed, messages.len() as u64);
+        let waiting = messages
+            .iter()
+            .filter(|message| message.slot().is_some_and(|slot| slot > now));
+        recorder.count(Metric::Paced, waiting.count() as u64);
         job.done += messages.len() as u64;
         job.failed += found.gone;
         job.after = found.next;

@@ -8,6 +8,7 @@ use redial_platform::batch::{self, Record, Verdict};
 use redial_platform::keys::HOUR_MS;
 use redial_platform::message::{DeliveryMessage, Message, ReplayMessage, Unread};
 use redial_platform::metrics::{Metric, Recorder};
+use redial_platform::notices::Notice;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::replays::JobState;
@@ -82,6 +83,10 @@ impl Sweeper {
             }
         };
         let config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
+        if config.is_none() {
+            // The tenant was erased: nothing of it is written down any more.
+            return Ok(());
+        }
         let stored = config.as_ref().and_then(|config| config.endpoint(&message.endpoint));
         let policy = stored
             .and_then(|stored| stored.endpoint.settings.retry.as_ref())
@@ -91,8 +96,8 @@ impl Sweeper {
             record.state = DeliveryState::Canceled;
             record.reason = Some("endpoint_deleted".to_owned());
         } else if record.attempts >= policy.attempts() {
-            record.state = DeliveryState::Dead;
-            record.reason = Some(DeadReason::AttemptsExhausted.as_str().to_owned());
+            let kept = stored.map(|stored| stored.endpoint.settings.dead_letter);
+            record.die(DeadReason::AttemptsExhausted, kept.unwrap_or_default(), now);
         } else {
             let due_at = now.plus_millis(BURNT_WAIT_MS).max(next_at.unwrap_or(now));
             record.state = DeliveryState::Held;
@@ -102,7 +107,11 @@ impl Sweeper {
         record.traceparent = record.traceparent.or_else(|| message.traceparent.clone());
         let recorded = self.store.record_state(&record).await?;
         match record.state {
-            DeliveryState::Dead if recorded == Recorded::Written => recorder.count(Metric::Dead, 1),
+            DeliveryState::Dead if recorded == Recorded::Written => {
+                recorder.count(Metric::Dead, 1);
+                let endpoint = stored.map(|stored| &stored.endpoint);
+                self.notifier.tell(&Notice::DeliveryDead(&record, endpoint)).await;
+            }
             DeliveryState::Held if recorded == Recorded::Written => recorder.count(Metric::Held, 1),
             _ => {}
         }

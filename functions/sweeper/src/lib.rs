@@ -3,12 +3,14 @@
 
 mod due;
 mod intake;
+mod paced;
 mod repair;
 mod rollup;
 
 use redial_domain::retry::RetryPolicy;
 use redial_platform::cache::ConfigCache;
 use redial_platform::metrics::{Metric, Metrics, Recorder};
+use redial_platform::notices::Notifier;
 use redial_platform::queue::{QueueError, Queues};
 use redial_platform::store::StoreError;
 use redial_platform::{Clock, Random, Store};
@@ -20,6 +22,7 @@ pub struct Sweeper {
     store: Store,
     queues: Queues,
     cache: ConfigCache,
+    notifier: Notifier,
     clock: Clock,
     default_retry: RetryPolicy,
     asker: Asker,
@@ -89,9 +92,11 @@ impl Sweeper {
             store: parts.store.clone(),
             queues: parts.queues.clone(),
             clock: parts.clock.clone(),
-            random: parts.random,
+            random: parts.random.clone(),
         };
+        let (store, clock) = (parts.store.clone(), parts.clock.clone());
         Self {
+            notifier: Notifier::new(store, cache.clone(), clock, parts.random),
             store: parts.store,
             queues: parts.queues,
             cache,

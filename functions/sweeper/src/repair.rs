@@ -12,6 +12,7 @@ use redial_platform::message::DeliveryMessage;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::erase;
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::lists::Range;
 use redial_platform::store::replays::ReplaySpec;
@@ -248,7 +249,7 @@ impl Sweeper {
             }
             messages.extend(self.missing(config, event, id, summary).await?);
         }
-        self.queues.send_deliveries(&messages).await?;
+        self.queues.send_deliveries(&messages, self.clock.now()).await?;
         summary.repaired += messages.len() as u64;
         Ok(())
     }
@@ -262,7 +263,8 @@ impl Sweeper {
     /// True if the event of a time row is stored as the row says and matched the delivery's endpoint; a row without its
     /// event is removed.
     async fn is_stored(&self, row: &StoredEvent, id: &DeliveryId, summary: &mut Summary) -> Result<bool, StoreError> {
-        let stored = self.store.event(&row.tenant, &row.id, self.clock.now()).await?;
+        let now = self.clock.now();
+        let stored = self.store.event_or_tombstone(&row.tenant, &row.id, now).await?;
         match stored {
             Some(event) if event.accepted_at == row.accepted_at => Ok(event.matched.contains(&id.endpoint)),
             _ => {
@@ -283,6 +285,7 @@ impl Sweeper {
     ) -> Result<Option<DeliveryMessage>, StoreError> {
         let stored = config.endpoint(&id.endpoint);
         let (state, reason) = match stored.map(|stored| stored.endpoint.state) {
+            _ if event.erased.is_some() => (DeliveryState::Canceled, erase::REASON.to_owned()),
             Some(state) if state.is_on_hold() => (DeliveryState::Held, format!("endpoint_{}", state.as_str())),
             Some(_) => (DeliveryState::Queued, String::new()),
             None => (DeliveryState::Canceled, "endpoint_deleted".to_owned()),
@@ -300,6 +303,7 @@ impl Sweeper {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            dropped: false,
             traceparent: None,
         };
         if state == DeliveryState::Queued {
@@ -328,7 +332,7 @@ impl Sweeper {
     }
 
     /// Asks again for what the release of an endpoint may have missed: a delivery that was being held while somebody
-    /// resumed the endpoint, or that the index did not show yet.
+    /// resumed the endpoint, or that the index did not show yet; and for what waits by a rate limit that was raised.
     async fn release_forgotten(&self, config: &Arc<TenantConfig>) -> Result<(), SweepError> {
         let now = self.clock.now();
         let all = Range {
@@ -344,13 +348,10 @@ impl Sweeper {
                 endpoint.state == EndpointState::Active && (RELEASED_FROM_MS..RELEASED_TO_MS).contains(&age_ms)
             });
         for endpoint in changed {
-            let (ids, held) = (std::slice::from_ref(&endpoint.id), Some(DeliveryState::Held));
             let tenant = &config.tenant;
-            let held = self
-                .store
-                .list_deliveries(&tenant.id, ids, tenant.shards, held, all, None, FORGOTTEN, now)
-                .await?;
-            let forgotten = held.items.iter().any(|record| record.due_at.is_none());
+            let held = self.store.latest_held(&tenant.id, &endpoint.id, FORGOTTEN, now).await?;
+            let forgotten = held.iter().any(|record| record.due_at.is_none())
+                || self.could_go_earlier(endpoint, &held, now).await?;
             if forgotten && !self.is_being_released(&tenant.id, &endpoint.id).await? {
                 let spec = ReplaySpec::Range {
                     endpoint: endpoint.id.clone(),

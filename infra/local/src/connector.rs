@@ -1,5 +1,5 @@
-//! The AWS SDK's HTTP connector, answered in process: requests for DynamoDB, SQS and KMS go to a [`Service`] and never
-//! reach a socket. Never signs, never reads credentials, never decides what an operation means.
+//! The AWS SDK's HTTP connector, answered in process: requests for DynamoDB, SQS, KMS and Lambda go to a [`Service`] and
+//! never reach a socket. Never signs, never reads credentials, never decides what an operation means.
 
 use std::fmt;
 use std::future::Future;
@@ -18,6 +18,8 @@ use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
+use redial_platform::Clock;
+use redial_platform::invoke::Invoker;
 
 /// The header that names the operation in the AWS JSON protocols: `DynamoDB_20120810.PutItem`.
 /// <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
@@ -30,6 +32,7 @@ const JSON_CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// Where the clients believe the services to be. Nothing resolves these names: they only fill in the request.
 const DYNAMODB_ENDPOINT: &str = "http://dynamodb.local";
 const KMS_ENDPOINT: &str = "http://kms.local";
+const LAMBDA_ENDPOINT: &str = "http://lambda.local";
 const SQS_ENDPOINT: &str = "http://sqs.local";
 
 /// The region that the SDK wants to know; no answer depends on it.
@@ -72,8 +75,8 @@ impl Answer {
 
 /// A service that answers the AWS JSON protocol in process.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one request: `operation` is what follows the dot of `x-amz-target` (`PutItem`, `SendMessage`), empty
-    /// if the request names none; `body` its JSON. Errors are answers too, in the AWS JSON shape.
+    /// Answers one request: `operation` is what follows the dot of `x-amz-target` (`PutItem`, `SendMessage`), or of a
+    /// service that has no such header, Lambda, the path; `body` its JSON. Errors are answers too, in the AWS JSON shape.
     fn answer(&self, operation: &str, body: Bytes) -> impl Future<Output = Answer> + Send;
 }
 
@@ -123,6 +126,12 @@ pub fn sqs_client(service: impl Service) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::from_conf(config)
 }
 
+/// Invokes a function that `service` answers for, by its name in the template. Nobody has to sign.
+pub(crate) fn invoker(service: impl Service, function: &str, clock: Clock) -> Invoker {
+    let connector = SharedHttpConnector::new(InProcess::new(service));
+    Invoker::new(LAMBDA_ENDPOINT, function, None, clock, move || Ok(connector.clone()))
+}
+
 /// The SDK's standard retries, so that the same errors are retried as on AWS; without the waits, because nothing here
 /// is overloaded by being asked again.
 fn retries() -> RetryConfig {
@@ -162,11 +171,12 @@ impl<S: Service> HttpConnector for InProcess<S> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let service = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get(TARGET_HEADER).unwrap_or_default();
-            let operation = target
-                .rsplit_once('.')
-                .map_or("", |(_, operation)| operation)
-                .to_owned();
+            let target = request.headers().get(TARGET_HEADER);
+            let operation = match target {
+                Some(target) => target.rsplit_once('.').map_or("", |(_, operation)| operation),
+                None => request.uri().strip_prefix(LAMBDA_ENDPOINT).unwrap_or_default(),
+            };
+            let operation = operation.to_owned();
             let body = ByteStream::new(request.into_body())
                 .collect()
                 .await

@@ -55,6 +55,34 @@ pub enum Group {
     Operator,
 }
 
+impl Group {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Dial => "dial",
+            Self::Conversation => "conversation",
+            Self::Transfer => "transfer",
+            Self::Outcome => "outcome",
+            Self::CallData => "call_data",
+            Self::Agent => "agent",
+            Self::System => "system",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The first segments of names that are for Redial's own events, those of later releases too.
+const RESERVED: [&str; 4] = ["delivery", "endpoint", "redial", "replay"];
+
+/// True if no tenant may have a type of that name, whether one ships or not.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    RESERVED.contains(&first)
+}
+
 /// Every event type that ships, group by group.
 #[must_use]
 pub fn all() -> &'static [EventType] {
@@ -196,6 +224,15 @@ mod tests {
             let data: Value = serde_json::from_str(data).unwrap();
             assert!(misfit(schema, &data, "data").is_some(), "{data}");
         }
+    }
+
+    #[test]
+    fn names_of_the_operators_types_are_reserved_and_no_others_that_ship() {
+        for event_type in all() {
+            assert_eq!(is_reserved(&event_type.name), event_type.group == Group::Operator, "{}", event_type.name);
+            assert_eq!(serde_json::json!(event_type.group), event_type.group.as_str());
+        }
+        assert!(is_reserved("endpoint.imagined") && is_reserved("redial") && !is_reserved("endpoints.listed"));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! An endpoint: where a tenant wants events, and how. Checked when it is made and whenever it is changed.
 
+pub mod dead_letter;
+mod reach;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::ShownAuth;
+use crate::endpoint::dead_letter::DeadLetter;
 use crate::event_type::EventTypeName;
 use crate::filter::{Filter, Miss};
 use crate::id::{AgentId, EndpointId, TenantId};
@@ -13,24 +17,33 @@ use crate::profile::{Payload, Profile};
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
+pub use reach::Reach;
+
 /// Endpoints a tenant may have unless its settings say more. docs/LIMITS.md.
-pub const DEFAULT_MAX_ENDPOINTS: usize = 50;
+pub const DEFAULT_MAX_ENDPOINTS: u16 = 50;
+/// Endpoints that a tenant's settings may allow: ingest and the dispatcher keep them all in memory, an event names each that
+/// it matched, and lists of deliveries are merged from all of them.
+pub const MAX_ENDPOINTS: u16 = 200;
 /// Milliseconds a receiver has to answer, unless the endpoint says otherwise.
 pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 /// Shortest timeout of an endpoint, in milliseconds.
 pub const MIN_TIMEOUT_MS: u32 = 1_000;
 /// Longest timeout of an endpoint, in milliseconds.
 pub const MAX_TIMEOUT_MS: u32 = 30_000;
-/// Longest description, in bytes.
-pub const MAX_DESCRIPTION_BYTES: usize = 1_000;
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION_CHARS: usize = 1_000;
 /// Most metadata entries.
 pub const MAX_METADATA: usize = 20;
-/// Longest metadata name and value, in bytes.
-pub const MAX_METADATA_BYTES: usize = 256;
+/// Longest metadata name and value, in characters.
+pub const MAX_METADATA_CHARS: usize = 256;
 /// Longest overlap of two secrets, in seconds: a week.
 pub const MAX_OVERLAP_S: u32 = 7 * 24 * 3600;
 /// How long a rotated secret still signs, in seconds.
 pub const DEFAULT_OVERLAP_S: u32 = 24 * 3600;
+/// Lowest rate limit of an endpoint, in deliveries a second. docs/LIMITS.md.
+pub const MIN_RATE_LIMIT: u32 = 1;
+/// Highest rate limit of an endpoint, in deliveries a second: what one token item takes in writes. docs/LIMITS.md.
+pub const MAX_RATE_LIMIT: u32 = 500;
 
 /// Whether an endpoint takes part. docs/ARCHITECTURE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +109,12 @@ pub struct EndpointSettings {
     /// When to retry; `None`: as the deployment does by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// Most deliveries a second; `None`: as many as come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+    /// What becomes of deliveries that died.
+    #[serde(default, skip_serializing_if = "DeadLetter::is_default")]
+    pub dead_letter: DeadLetter,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
@@ -109,23 +128,27 @@ impl EndpointSettings {
     /// # Errors
     /// [`Invalid`] names the field.
     pub fn check(&self) -> Result<(), Invalid> {
-        if self.description.len() > MAX_DESCRIPTION_BYTES {
+        if self.description.chars().count() > MAX_DESCRIPTION_CHARS {
             return Err(Invalid::new(
                 "field_too_long",
                 "description",
-                "may have at most 1000 bytes",
+                "may have at most 1000 characters",
             ));
         }
-        let too_long = |text: &String| text.len() > MAX_METADATA_BYTES;
+        let too_long = |text: &String| text.chars().count() > MAX_METADATA_CHARS;
         if self.metadata.len() > MAX_METADATA || self.metadata.iter().any(|(k, v)| too_long(k) || too_long(v)) {
             return Err(Invalid::new(
                 "field_too_long",
                 "metadata",
-                "at most 20 entries of at most 256 bytes",
+                "at most 20 entries, names and values of at most 256 characters",
             ));
         }
         if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
             return Err(Invalid::new("timeout_invalid", "timeout_ms", "must be 1000 to 30000"));
+        }
+        let rates = MIN_RATE_LIMIT..=MAX_RATE_LIMIT;
+        if self.rate_limit.is_some_and(|limit| !rates.contains(&limit)) {
+            return Err(Invalid::new("rate_limit_invalid", "rate_limit", "must be 1 to 500, or null for none"));
         }
         self.filter.check()
     }
@@ -187,6 +210,8 @@ mod tests {
             header_names: Vec::new(),
             timeout_ms: DEFAULT_TIMEOUT_MS,
             retry: None,
+            rate_limit: None,
+            dead_letter: DeadLetter::default(),
         }
     }
 
@@ -215,6 +240,10 @@ mod tests {
             }),
             "description"
         );
+        for limit in [0, 501] {
+            let rate_limit = Some(limit);
+            assert_eq!(field(EndpointSettings { rate_limit, ..settings() }), "rate_limit");
+        }
         let metadata = BTreeMap::from([("k".to_owned(), "v".repeat(257))]);
         assert_eq!(field(EndpointSettings { metadata, ..settings() }), "metadata");
         let agents = (0..101).map(|n| AgentId::parse(&format!("a{n}")).unwrap()).collect();

@@ -46,7 +46,9 @@ impl From<TypePattern> for String {
 }
 
 impl TypePattern {
-    fn matches(&self, name: &EventTypeName) -> bool {
+    /// True if it takes a type of that name.
+    #[must_use]
+    pub fn matches(&self, name: &EventTypeName) -> bool {
         match self {
             Self::Exact(own) => own == name,
             Self::Below(prefix) => name
@@ -131,6 +133,19 @@ pub enum Miss {
 }
 
 impl Miss {
+    /// The stable code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::NotInProfile => "not_in_profile",
+            Self::TypeNotWanted => "type_not_wanted",
+            Self::AgentNotWanted => "agent_not_wanted",
+            Self::NoAgent => "no_agent",
+            Self::AgentExcluded => "agent_excluded",
+        }
+    }
+
     /// The reason as a sentence, with what to change.
     #[must_use]
     pub const fn sentence(self) -> &'static str {

@@ -19,6 +19,7 @@ const SHARD_CHARS: usize = 2;
 const RANDOM_CHARS: usize = 14;
 const MINTED_CHARS: usize = TIME_CHARS + SHARD_CHARS + RANDOM_CHARS;
 const EVENT_PREFIX: &str = "evt_";
+const ERASURE_PREFIX: &str = "ers_";
 
 fn encode(mut value: u128, chars: usize) -> String {
     let mut out = vec![b'0'; chars];
@@ -144,6 +145,12 @@ name!(
     "replay"
 );
 
+name!(
+    /// An erasure: `ers_`, its time and 8 random characters.
+    ErasureId,
+    "erasure"
+);
+
 impl EventId {
     /// Mints `evt_` + time, shard and 70 random bits. `shard` is where the event's item lies (see docs/DATA.md).
     #[must_use]
@@ -154,6 +161,13 @@ impl EventId {
             encode_time(at),
             encode(random, RANDOM_CHARS)
         ))
+    }
+
+    /// An id that begins with `prefix` and is no event's that Redial mints: `prefix` + time and 70 random bits. `prefix` has
+    /// only characters that ids may have.
+    #[must_use]
+    pub fn minted_with(prefix: &'static str, at: Timestamp, random: u128) -> Self {
+        Self(format!("{prefix}{}{}", encode_time(at), encode(random, RANDOM_CHARS)))
     }
 
     /// Time and shard of an id of the form that [`EventId::mint`] gives, whoever wrote it; `None` for any other.
@@ -174,6 +188,26 @@ impl EndpointId {
     #[must_use]
     pub fn mint(random: u128) -> Self {
         Self(format!("ep_{}", encode(random, 16)))
+    }
+}
+
+impl ErasureId {
+    /// Mints `ers_` + time + 40 random bits.
+    #[must_use]
+    pub fn mint(at: Timestamp, random: u128) -> Self {
+        Self(format!("{ERASURE_PREFIX}{}{}", encode_time(at), encode(random, 8)))
+    }
+
+    /// The erasure that a job of this name is; `None` if it is a replay.
+    #[must_use]
+    pub fn of_job(job: &ReplayId) -> Option<Self> {
+        job.0.starts_with(ERASURE_PREFIX).then(|| Self(job.0.clone()))
+    }
+
+    /// Its name among jobs: a worker that knows replays only finds none of this name, and lets the message go.
+    #[must_use]
+    pub fn as_job(&self) -> ReplayId {
+        ReplayId(self.0.clone())
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use redial_domain::address::AddressPolicy;
 use reqwest::Client;
+use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::handshake::NoteHandshakes;
 use crate::progress::NoteConnections;
 use crate::resolver::VettingResolver;
 use crate::settings::EgressSettings;
@@ -74,18 +76,29 @@ impl Maker {
 
     /// Builds a client, whose pool is empty.
     pub(crate) fn build(&self) -> Result<Client, EgressError> {
+        self.client(self.tls.clone(), POOL_MAX_IDLE_PER_HOST)
+    }
+
+    /// Builds a client for one request, whose every step is noted: it keeps no connection and resumes no TLS session.
+    pub(crate) fn build_for_one(&self) -> Result<Client, EgressError> {
+        let mut tls = self.tls.clone();
+        tls.resumption = Resumption::store(Arc::new(NoteHandshakes));
+        self.client(tls, 0)
+    }
+
+    fn client(&self, tls: ClientConfig, max_idle: usize) -> Result<Client, EgressError> {
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
             .https_only(!self.policy.allows_http())
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(tls)
             .dns_resolver(self.resolver.clone())
             .connector_layer(NoteConnections)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_MAX_IDLE_PER_HOST)
+            .pool_max_idle_per_host(max_idle)
             .http1_max_headers(MAX_RESPONSE_HEADERS)
             .http2_max_header_list_size(MAX_HTTP2_HEADER_LIST_BYTES)
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)

@@ -17,7 +17,7 @@ use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::{EgressError, Maker};
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::freeze::{FreezeWatch, Freezes};
 use crate::progress::{self, Phase, Progress};
 use crate::settings::EgressSettings;
@@ -127,13 +127,13 @@ impl Egress {
             });
         };
         let client = self.client(freezes)?;
-        let request = client
-            .post(target.url().clone())
-            .headers(headers(&post.headers)?)
-            .body(post.body)
-            .build()
-            .map_err(|error| OurFault::Client(error.without_url()))?;
-        let outcome = send(&client, request, stopwatch.started_at() + post.timeout).await?;
+        let request = request(&client, &target, &post.headers, post.body)?;
+        let deadline = stopwatch.started_at() + post.timeout;
+        let progress = Arc::new(Progress::since(stopwatch));
+        let outcome = match send(&client, request, deadline, &progress).await? {
+            Ok(response) => read(response, deadline).await,
+            Err(failure) => Outcome::Failed(failure.code),
+        };
         if matches!(outcome, Outcome::Failed(_)) && self.freeze.look() != freezes {
             return Err(OurFault::Frozen);
         }
@@ -141,6 +141,14 @@ impl Egress {
             outcome,
             duration_ms: stopwatch.elapsed_ms(),
         })
+    }
+
+    pub(crate) const fn maker(&self) -> &Maker {
+        &self.maker
+    }
+
+    pub(crate) fn freezes(&self) -> Freezes {
+        self.freeze.look()
     }
 
     /// The client, made anew after a freeze.
@@ -161,28 +169,44 @@ impl fmt::Debug for Egress {
     }
 }
 
-async fn send(client: &Client, request: reqwest::Request, deadline: Instant) -> Result<Outcome, OurFault> {
-    let progress = Arc::new(Progress::default());
-    let sending = progress::noted(Arc::clone(&progress), client.execute(request));
+/// The request that goes to `target`.
+pub(crate) fn request(
+    client: &Client,
+    target: &EndpointUrl,
+    pairs: &[(String, String)],
+    body: Bytes,
+) -> Result<reqwest::Request, OurFault> {
+    let request = client.post(target.url().clone()).headers(headers(pairs)?).body(body);
+    request.build().map_err(|error| OurFault::Client(error.without_url()))
+}
+
+/// Sends it and waits for the head of its answer.
+pub(crate) async fn send(
+    client: &Client,
+    request: reqwest::Request,
+    deadline: Instant,
+    progress: &Arc<Progress>,
+) -> Result<Result<Response, Failure>, OurFault> {
+    let sending = progress::noted(Arc::clone(progress), client.execute(request));
     match timeout_at(deadline, sending).await {
-        Ok(Ok(response)) => Ok(read(response, deadline).await),
+        Ok(Ok(response)) => Ok(Ok(response)),
         Ok(Err(error)) => {
             // The URL may hold a customer's token.
             let error = error.without_url();
             tracing::debug!(?error, "egress.failed");
-            failure::understand(error).map(Outcome::Failed)
+            failure::understand(error).map(Err)
         }
-        Err(_elapsed) => Ok(Outcome::Failed(match progress.phase() {
+        Err(_elapsed) => Ok(Err(Failure::late(match progress.phase() {
             Phase::Resolving => FailureCode::DnsFailed,
-            Phase::Connecting => FailureCode::ConnectTimeout,
+            Phase::Connecting | Phase::Handshaking => FailureCode::ConnectTimeout,
             Phase::Exchanging => FailureCode::Timeout,
-        })),
+        }))),
     }
 }
 
 /// Keeps [`MAX_RESPONSE_BYTES`] of the body and drops the rest with its connection. Once the headers are there the
 /// receiver has answered: a body that is endless, late or broken changes nothing but `truncated`.
-async fn read(mut response: Response, deadline: Instant) -> Outcome {
+pub(crate) async fn read(mut response: Response, deadline: Instant) -> Outcome {
     let status = response.status().as_u16();
     if status < 200 {
         // 101: an upgrade that nobody asked for. Other 1xx are no final answers and never come here.

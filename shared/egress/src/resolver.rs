@@ -132,7 +132,7 @@ impl Resolve for VettingResolver {
         Box::pin(async move {
             progress::resolving();
             let addresses = Self::resolve(&this, name.as_str()).await?;
-            progress::connecting();
+            progress::resolved(&addresses);
             // Port 0: the client puts the URL's port in.
             let targets: Addrs = Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)));
             Ok(targets)

@@ -111,7 +111,7 @@ fn hash(text: &str) -> Vec<u8> {
     Sha256::digest(text.as_bytes()).to_vec()
 }
 
-/// Makes a key: the text for the caller, and what is stored.
+/// Makes a key that never expires: the text for the caller, and what is stored.
 #[must_use]
 pub fn mint(random: &Random, scope: &Scope, name: &str, now: Timestamp) -> (KeyText, ApiKey) {
     let id: String = random.bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -123,6 +123,7 @@ pub fn mint(random: &Random, scope: &Scope, name: &str, now: Timestamp) -> (KeyT
         name: name.to_owned(),
         created_at: now,
         last_used_at: None,
+        expires_at: None,
     };
     (KeyText(text), stored)
 }
@@ -139,6 +140,7 @@ pub fn stored_form(text: &KeyText, scope: &Scope, name: &str, now: Timestamp) ->
         name,
         created_at: now,
         last_used_at: None,
+        expires_at: None,
     })
 }
 
@@ -202,7 +204,8 @@ impl Authenticator {
         let Some(key) = self.key(id).await? else {
             return Ok(None);
         };
-        if !bool::from(key.hash.ct_eq(&hash(text))) {
+        // Also of one that is remembered: the moment is what counts, not when it was read.
+        if !bool::from(key.hash.ct_eq(&hash(text))) || key.is_expired(self.clock.now()) {
             return Ok(None);
         }
         let scope = Scope::parse(&key.scope).ok();

@@ -3,11 +3,13 @@
 //! start). Calls nothing: what a function needs of AWS it asks for when it has something to do.
 
 use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 
 use crate::clock::Clock;
+use crate::invoke::{self, InvokeError, Invoker, Signer};
 use crate::queue::Queues;
 use crate::random::Random;
 use crate::secrets::Secrets;
@@ -62,9 +64,7 @@ impl Access {
             None,
             "lambda",
         );
-        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-        let context = TlsContext::builder().with_trust_store(roots).build();
-        let context = context.map_err(|error| StartError::Tls(error.to_string()))?;
+        let context = tls_context()?;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(context)
@@ -75,6 +75,13 @@ impl Access {
             http,
         })
     }
+}
+
+/// Trusts Amazon's roots and no others.
+fn tls_context() -> Result<TlsContext, StartError> {
+    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let context = TlsContext::builder().with_trust_store(roots).build();
+    context.map_err(|error| StartError::Tls(error.to_string()))
 }
 
 macro_rules! client {
@@ -116,6 +123,35 @@ pub fn environment() -> Result<Environment, StartError> {
 }
 
 impl Environment {
+    /// Invokes the dispatcher, for the function whose role may: only that is told its name.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`] if this function is not told the dispatcher's name.
+    pub fn dispatcher(&self) -> Result<Invoker, StartError> {
+        let function = settings::dispatcher_function()?;
+        let region = self.access.region.to_string();
+        let given = settings::optional("AWS_ENDPOINT_URL_LAMBDA").or_else(|| settings::optional("AWS_ENDPOINT_URL"));
+        let endpoint = given.unwrap_or_else(|| invoke::lambda_endpoint(&region));
+        let signer = Signer {
+            credentials: self.access.credentials.clone(),
+            region,
+        };
+        let endpoint = endpoint.trim_end_matches('/');
+        Ok(Invoker::new(
+            endpoint,
+            &function,
+            Some(signer),
+            self.clock.clone(),
+            || {
+                let context = tls_context().map_err(|error| InvokeError::Request(error.into()))?;
+                let connector = Connector::builder()
+                    .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                    .tls_context(context);
+                Ok(SharedHttpConnector::new(connector.build()))
+            },
+        ))
+    }
+
     /// The secrets of endpoints, for the functions whose roles may use KMS: only they are told its key.
     ///
     /// # Errors

@@ -75,12 +75,16 @@ where
     let verdicts = event.records.iter().map(|message| {
         let record = Record::from(message);
         let handled = AssertUnwindSafe(async { handle(record).await }).catch_unwind();
+        // All of them, before the first one begins.
+        let awake = clock.awake();
         async move {
-            handled.await.unwrap_or_else(|_| {
+            let verdict = handled.await.unwrap_or_else(|_| {
                 tracing::error!(message_id = message.message_id, "batch.record_panicked");
                 recorder.count(Metric::FunctionFaults, 1);
                 Verdict::Again
-            })
+            });
+            drop(awake);
+            verdict
         }
     });
     let verdicts = join_all(verdicts).await;

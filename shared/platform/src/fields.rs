@@ -78,14 +78,14 @@ impl Fields {
         self.take(name, "a string")
     }
 
-    /// Takes a string of at most `max_bytes`.
+    /// Takes a string of at most `max_chars` characters (Unicode scalar values, as JSON Schema counts them).
     ///
     /// # Errors
     /// 422 `field_invalid` if it is none, `field_too_long` if it is longer.
-    pub fn short_text(&mut self, name: &'static str, max_bytes: usize) -> Result<Option<String>, Problem> {
+    pub fn short_text(&mut self, name: &'static str, max_chars: usize) -> Result<Option<String>, Problem> {
         let text = self.text(name)?;
-        if text.as_ref().is_some_and(|text| text.len() > max_bytes) {
-            let detail = format!("may have at most {max_bytes} bytes");
+        if text.as_ref().is_some_and(|text| text.chars().nth(max_chars).is_some()) {
+            let detail = format!("may have at most {max_chars} characters");
             return Err(refuse("field_too_long", name, detail));
         }
         Ok(text)

@@ -2,7 +2,7 @@
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::{decode_time, encode_time};
-use redial_domain::{DeliveryId, EndpointId, EventId, ReplayId, TenantId, Timestamp};
+use redial_domain::{DeliveryId, EndpointId, ErasureId, EventId, EventTypeName, ReplayId, TenantId, Timestamp};
 
 /// Shards of a tenant's time-ordered lists, unless its settings say more.
 pub const DEFAULT_SHARDS: u16 = 4;
@@ -59,6 +59,19 @@ pub const ENDPOINT_PREFIX: &str = "ep/";
 #[must_use]
 pub fn endpoint(tenant: &TenantId, endpoint: &EndpointId) -> Key {
     Key::new(tenant_partition(tenant), format!("{ENDPOINT_PREFIX}{endpoint}"))
+}
+
+/// Partition of a tenant's own event types: not the tenant's, which every function reads and releases before this one read
+/// as endpoints.
+#[must_use]
+pub fn event_types_partition(tenant: &TenantId) -> String {
+    format!("t/{tenant}/types")
+}
+
+/// A tenant's own event type.
+#[must_use]
+pub fn event_type(tenant: &TenantId, name: &EventTypeName) -> Key {
+    Key::new(event_types_partition(tenant), name.as_str())
 }
 
 /// One copy of a tenant's configuration version.
@@ -122,6 +135,16 @@ pub fn time_row(tenant: &TenantId, shard: u16, accepted_at: Timestamp, id: &Even
         events_partition(tenant, shard),
         format!("{}{TIME_ROW_MARK}{id}", encode_time(accepted_at)),
     )
+}
+
+/// The sort key that an event has in the lists, as far as its id and time tell: an id of the platform's own that is minted
+/// for that very millisecond has another.
+#[must_use]
+pub fn listed(id: &EventId, accepted_at: Timestamp) -> String {
+    match id.minted_parts() {
+        Some((minted_at, _)) if minted_at == accepted_at => id.as_str().trim_start_matches("evt_").to_owned(),
+        _ => format!("{}{TIME_ROW_MARK}{id}", encode_time(accepted_at)),
+    }
 }
 
 /// The event that an item of an events partition is about, and whether it is a time row.
@@ -250,6 +273,27 @@ pub fn job_of(key: &Key) -> Option<(TenantId, ReplayId)> {
     ))
 }
 
+/// Partition of the erasures that were asked for in a tenant.
+#[must_use]
+pub fn erasures_partition(tenant: &TenantId) -> String {
+    format!("x/{tenant}")
+}
+
+/// An erasure.
+#[must_use]
+pub fn erasure(tenant: &TenantId, erasure: &ErasureId) -> Key {
+    Key::new(erasures_partition(tenant), erasure.as_str())
+}
+
+/// The tenant and erasure that an erasure's key is about.
+#[must_use]
+pub fn erasure_of(key: &Key) -> Option<(TenantId, ErasureId)> {
+    Some((
+        TenantId::parse(key.pk.strip_prefix("x/")?).ok()?,
+        ErasureId::parse(&key.sk).ok()?,
+    ))
+}
+
 /// Partition of the minutes of a call.
 #[must_use]
 pub fn call_partition(tenant: &TenantId, call_id: &str) -> String {
@@ -315,6 +359,18 @@ pub const UNBALANCED_PARTITION: &str = "unbalanced";
 #[must_use]
 pub fn unbalanced(tenant: &TenantId) -> Key {
     Key::new(UNBALANCED_PARTITION.to_owned(), tenant.as_str())
+}
+
+/// The end of the line of deliveries that wait for their endpoint's rate limit.
+#[must_use]
+pub fn line(tenant: &TenantId, endpoint: &EndpointId) -> Key {
+    Key::new(format!("line/{tenant}/{endpoint}"), "line")
+}
+
+/// When the last request to an endpoint with a rate limit may leave.
+#[must_use]
+pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> Key {
+    Key::new(format!("pace/{tenant}/{endpoint}"), "pace")
 }
 
 #[cfg(test)]

@@ -63,6 +63,9 @@ pub struct DeliveryMessage {
     /// W3C trace context of the request that brought the event.
     #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The moment that its endpoint's rate limit keeps for it, in milliseconds (`pace`): it is not received before.
+    #[serde(rename = "sl", default, skip_serializing_if = "Option::is_none")]
+    pub slot_ms: Option<i64>,
 }
 
 impl DeliveryMessage {
@@ -88,6 +91,12 @@ impl DeliveryMessage {
     #[must_use]
     pub const fn accepted_at(&self) -> Timestamp {
         Timestamp::from_millis(self.accepted_at_ms)
+    }
+
+    /// The moment that its endpoint's rate limit keeps for it.
+    #[must_use]
+    pub fn slot(&self) -> Option<Timestamp> {
+        self.slot_ms.map(Timestamp::from_millis)
     }
 }
 

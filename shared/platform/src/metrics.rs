@@ -21,6 +21,8 @@ pub enum Metric {
     Accepted,
     /// Events, or whole requests, that were refused because of what they say.
     Refused,
+    /// Events that were answered with a warning: their data does not fit, or their type is deprecated.
+    Warned,
     /// Deliveries of new events that were sent to the delivery queue.
     Matched,
     /// Deliveries that a receiver took.
@@ -31,6 +33,8 @@ pub enum Metric {
     Dead,
     /// Deliveries that were set aside to wait outside the queues.
     Held,
+    /// Deliveries that were made to wait for their endpoint's rate limit.
+    Paced,
     /// From the moment an event was accepted to the end of a delivery's first attempt.
     FirstAttemptLatency,
     /// Passes of the sweeper: 1 for one that came to its end, 0 for one that did not.
@@ -53,14 +57,16 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Accepted,
         Self::Refused,
+        Self::Warned,
         Self::Matched,
         Self::Delivered,
         Self::Failed,
         Self::Dead,
         Self::Held,
+        Self::Paced,
         Self::FirstAttemptLatency,
         Self::Sweeps,
         Self::DueLag,
@@ -78,11 +84,13 @@ impl Metric {
         match self {
             Self::Accepted => "Accepted",
             Self::Refused => "Refused",
+            Self::Warned => "Warned",
             Self::Matched => "Matched",
             Self::Delivered => "Delivered",
             Self::Failed => "Failed",
             Self::Dead => "Dead",
             Self::Held => "Held",
+            Self::Paced => "Paced",
             Self::FirstAttemptLatency => "FirstAttemptLatency",
             Self::Sweeps => "Sweeps",
             Self::DueLag => "DueLag",

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use redial_domain::Invalid;
+use redial_domain::misfit::Misfit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +35,26 @@ pub struct Problem {
     /// The field to blame, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// With code `data_invalid`: the first ways in which `data` does not fit the schema of its type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<MisfitView>, required = false)]
+    pub misfits: Vec<Misfit>,
+}
+
+/// A [`Misfit`] as the description of the API shows it.
+#[derive(ToSchema)]
+#[schema(as = Misfit)]
+#[expect(dead_code, reason = "describes `Misfit`, whose crate knows no HTTP")]
+pub struct MisfitView {
+    /// Where, as a JSON Pointer into `data` (RFC 6901); empty: `data` itself. One that is too long is cut.
+    #[schema(example = "/duration_s")]
+    path: String,
+    /// Which rule of the schema, as a JSON Pointer into it.
+    #[schema(example = "/properties/duration_s/type")]
+    rule: String,
+    /// What is wrong, without the value.
+    #[schema(example = "value is not of type \"number\"")]
+    detail: String,
 }
 
 impl Problem {
@@ -46,6 +67,7 @@ impl Problem {
             detail: detail.into(),
             code: code.to_owned(),
             field: None,
+            misfits: Vec::new(),
         }
     }
 

@@ -7,8 +7,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 
 use futures_util::StreamExt as _;
+use redial_domain::Timestamp;
 
 use crate::message::{DeliveryMessage, ReplayMessage};
+use crate::pace;
 
 /// Messages in one batch, by AWS's limit.
 const BATCH: usize = 10;
@@ -72,6 +74,8 @@ pub struct Queues {
 struct Outgoing {
     group: String,
     body: String,
+    /// A standard queue takes it together with a group; a FIFO queue would not.
+    delay_s: i32,
 }
 
 impl Queues {
@@ -82,11 +86,12 @@ impl Queues {
     }
 
     /// Sends deliveries to the delivery queue, ten at a time and at most 1 MiB; the endpoint is the message group, so that
-    /// a busy endpoint does not delay a quiet one.
+    /// a busy endpoint does not delay a quiet one. One with a slot that is later than `now` is received when that has come,
+    /// up to a second before it.
     ///
     /// # Errors
     /// [`QueueError`] if some message was not taken; others may have been.
-    pub async fn send_deliveries(&self, messages: &[DeliveryMessage]) -> Result<(), QueueError> {
+    pub async fn send_deliveries(&self, messages: &[DeliveryMessage], now: Timestamp) -> Result<(), QueueError> {
         let mut batches: Vec<Vec<Outgoing>> = Vec::new();
         let mut bytes = 0;
         for message in messages {
@@ -103,6 +108,7 @@ impl Queues {
                 batch.push(Outgoing {
                     group: message.endpoint.to_string(),
                     body,
+                    delay_s: message.slot().map_or(0, |slot| pace::delay_s(slot, now)),
                 });
             }
         }
@@ -119,7 +125,8 @@ impl Queues {
                 let entry = SendMessageBatchRequestEntry::builder()
                     .id(id.to_string())
                     .message_body(&message.body)
-                    .message_group_id(&message.group);
+                    .message_group_id(&message.group)
+                    .set_delay_seconds((message.delay_s > 0).then_some(message.delay_s));
                 if let Ok(entry) = entry.build() {
                     call = call.entries(entry);
                 }

@@ -67,6 +67,14 @@ pub fn kms_key() -> Result<String, SettingsError> {
     variable("KMS_KEY_ID")
 }
 
+/// Name of the dispatcher, for the function that may invoke it.
+///
+/// # Errors
+/// [`SettingsError`] if this function is another one.
+pub fn dispatcher_function() -> Result<String, SettingsError> {
+    variable("DISPATCHER_FUNCTION")
+}
+
 /// Certificate authorities that deliveries trust besides the public ones, for `redial_egress::authorities`; empty unless
 /// the operator names some.
 #[must_use]

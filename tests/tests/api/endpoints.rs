@@ -24,8 +24,9 @@ async fn an_endpoint_is_answered_with_every_field_and_its_secret_once() {
     let at = stand.clock.now().to_string();
     let expected = json!({
         "id": made["id"], "url": URL, "state": "active", "event_types": [], "agents": [], "exclude_agents": [],
-        "description": "", "metadata": {}, "profile": "standard", "timeout_ms": 10000,
-        "retry": {"attempts": 3, "delays": [1, 2]}, "created_at": at, "updated_at": at,
+        "description": "", "metadata": {}, "profile": "standard", "payload": "full", "auth": null, "header_names": [],
+        "timeout_ms": 10000, "retry": {"attempts": 3, "delays": [1, 2]}, "rate_limit": null,
+        "dead_letter": {"keep": true, "days": null}, "version": 2, "created_at": at, "updated_at": at,
     });
     made.as_object_mut().unwrap().remove("secret");
     assert_eq!(made, expected);
@@ -33,7 +34,8 @@ async fn an_endpoint_is_answered_with_every_field_and_its_secret_once() {
     let secrets = stand
         .ok("GET", &format!("{}/secret", path_of(&made)), Value::Null)
         .await;
-    assert_eq!(secrets, json!({"secret": secret, "previous": null}));
+    let nothing_else = json!({"secret": secret, "previous": null, "auth": null, "headers": {}});
+    assert_eq!(secrets, nothing_else);
     let listed = stand.ask("GET", LIST, Value::Null).await;
     assert!(!String::from_utf8_lossy(&listed.body).contains(&secret));
     assert_eq!(listed.json()["items"], json!([expected]));
@@ -45,7 +47,8 @@ async fn what_was_given_is_echoed_and_an_inactive_endpoint_matches_nothing_until
     let given = json!({
         "url": URL, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "active": false, "event_types": ["call.*"],
         "agents": ["agt_1"], "exclude_agents": ["agt_2"], "description": "<img src=x>", "metadata": {"team": "voice"},
-        "profile": "standard", "timeout_ms": 1000, "retry": {"attempts": 4, "base_s": 2, "factor": 1.5},
+        "profile": "utel", "payload": "thin", "timeout_ms": 1000, "retry": {"attempts": 4, "base_s": 2, "factor": 1.5},
+        "rate_limit": 500, "dead_letter": {"keep": false, "days": 3},
     });
     let made = stand.ok("POST", LIST, given.clone()).await;
     for (name, value) in given.as_object().unwrap().iter().filter(|(name, _)| *name != "active") {
@@ -79,14 +82,46 @@ async fn a_refused_endpoint_is_not_stored() {
         (json!({"url": URL, "secret": 7}), "field_invalid", "secret"),
         (json!({"url": URL, "state": "disabled"}), "field_invalid", "state"),
         (
-            json!({"url": URL, "headers": {"X-Team": "a"}}),
-            "field_unsupported",
+            json!({"url": URL, "headers": {"Host": "a"}}),
+            "header_reserved",
             "headers",
         ),
         (
-            json!({"url": URL, "profile": "voicehub"}),
-            "field_unsupported",
-            "profile",
+            json!({"url": URL, "headers": {"X-Team": "a\r\nb: c"}}),
+            "header_value_character",
+            "headers",
+        ),
+        (
+            json!({"url": URL, "auth": {"type": "bearer", "token": "a b"}}),
+            "auth_invalid",
+            "auth.token",
+        ),
+        (
+            json!({"url": URL, "auth": {"type": "api_key", "header": "Cookie\n", "value": "x"}}),
+            "header_name_character",
+            "auth.header",
+        ),
+        (json!({"url": URL, "auth": {"type": "digest"}}), "field_invalid", "auth"),
+        (json!({"url": URL, "profile": "fancy"}), "field_invalid", "profile"),
+        (
+            json!({"url": URL, "profile": "utel", "secret": "hunter2"}),
+            "secret_invalid",
+            "secret",
+        ),
+        (
+            json!({"url": URL, "profile": "voicehub", "secret": "line\nbreak"}),
+            "secret_invalid",
+            "secret",
+        ),
+        (
+            json!({"url": URL, "rate_limit": 501}),
+            "rate_limit_invalid",
+            "rate_limit",
+        ),
+        (
+            json!({"url": URL, "dead_letter": {"days": 2}}),
+            "dead_letter_invalid",
+            "dead_letter.days",
         ),
         (json!({"url": URL, "tenant": "other"}), "field_unknown", "tenant"),
     ] {
@@ -123,8 +158,10 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     let body = json!({"url": URL, "metadata": {"a": "1", "b": "2"}, "timeout_ms": 2000, "event_types": ["call.ended"]});
     let made = stand.ok("POST", LIST, body).await;
     stand.pass_ms(7);
-    let patch =
-        json!({"description": "new", "metadata": {"a": null, "c": "3"}, "timeout_ms": null, "retry": {"attempts": 2}});
+    let patch = json!({
+        "description": "new", "metadata": {"a": null, "c": "3"}, "timeout_ms": null, "retry": {"attempts": 2},
+        "dead_letter": {"keep": false},
+    });
     let changed = stand.ok("PATCH", &path_of(&made), patch).await;
     let mut expected = made.clone();
     expected.as_object_mut().unwrap().remove("secret");
@@ -132,6 +169,8 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     expected["metadata"] = json!({"b": "2", "c": "3"});
     expected["timeout_ms"] = json!(10_000);
     expected["retry"] = json!({"attempts": 2, "delays": [5, 30, 120, 900, 3600, 10800, 28800, 36000]});
+    expected["dead_letter"] = json!({"keep": false, "days": null});
+    expected["version"] = json!(3);
     expected["updated_at"] = json!(stand.clock.now().to_string());
     assert_eq!(changed, expected);
 
@@ -149,9 +188,15 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
             "field_unknown",
         ),
         (
-            json!({"description": "x", "auth": {"type": "bearer", "token": "t"}}),
-            "field_unsupported",
+            json!({"description": "x", "auth": {"type": "bearer", "token": "t t"}}),
+            "auth_invalid",
         ),
+        (
+            json!({"description": "x", "headers": {"webhook-id": "x"}}),
+            "header_reserved",
+        ),
+        (json!({"header_names": ["x-a"]}), "field_unknown"),
+        (json!({"version": 7}), "field_unknown"),
         (json!({"id": "ep_1"}), "field_unknown"),
         (json!({"state": "disabled"}), "field_invalid"),
     ] {
@@ -204,7 +249,7 @@ async fn a_rotated_secret_overlaps_with_the_old_one_for_as_long_as_asked() {
     stand.pass_ms(60_000);
     assert_eq!(
         stand.ok("GET", &secret, Value::Null).await,
-        json!({"secret": own, "previous": null})
+        json!({"secret": own, "previous": null, "auth": null, "headers": {}})
     );
     let cut = stand.ok("POST", &rotate, json!({"overlap_s": 0})).await;
     assert_eq!(cut["previous"], Value::Null);

@@ -4,9 +4,15 @@
 mod access;
 mod answers;
 mod deliveries;
+mod dry_run;
+mod endpoint_auth;
 mod endpoints;
+mod event_types;
 mod events;
+mod events_model;
+mod integration;
 mod keys;
 mod own_origin;
 mod parameters;
+mod preconditions;
 mod stand;

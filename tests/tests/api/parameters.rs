@@ -16,9 +16,13 @@ fn lists() -> Vec<String> {
     };
     let lists = paths.iter().filter(|(_, operation)| is_list(operation));
     let lists: Vec<String> = lists
-        .map(|(path, _)| path.replace("{tenant}", "acme").replace("{event}", "e1"))
+        .map(|(path, _)| {
+            path.replace("{tenant}", "acme")
+                .replace("{event}", "e1")
+                .replace("{call_id}", "c1")
+        })
         .collect();
-    assert_eq!(lists.len(), 8, "{lists:?}");
+    assert!(lists.len() >= 11, "{lists:?}");
     lists
 }
 

@@ -235,6 +235,7 @@ impl Stand {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            dropped: false,
             traceparent: None,
         }
     }

@@ -2,9 +2,16 @@
 
 mod accepted;
 mod counted;
+mod dead_letters;
+mod erased;
+mod erased_tenant;
 mod invoked;
+mod noticed;
+mod paced;
+mod profiles;
 mod replayed;
 mod retried;
 mod signed;
 mod traced;
+mod tried;
 mod unreadable;

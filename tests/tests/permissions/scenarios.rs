@@ -73,6 +73,8 @@ async fn delivering(world: &World) {
     // Through every queue, to its end.
     let fails = world.endpoint("acme", Behaviour::Always(500), json!({})).await;
     let gone = world.endpoint("acme", Behaviour::Always(410), json!({})).await;
+    let exchange = world.call("POST", &path(&works, "/test"), Value::Null, 200).await;
+    assert_eq!(exchange["ok"], true);
     world.post(event("e1")).await;
     world.run_to_the_end().await;
     for (endpoint, state) in [
@@ -105,7 +107,7 @@ async fn delivering(world: &World) {
     );
     world.call("POST", &path(&works, "/resume"), Value::Null, 200).await;
     world.run_to_the_end().await;
-    assert_eq!(world.requests(&works).len(), 3);
+    assert_eq!(world.requests(&works).len(), 4);
     // Deleted before its turn comes; and a message that nobody can read.
     world.pass_ms(60_000).await;
     world.post(event("e3")).await;

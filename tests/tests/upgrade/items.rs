@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::dead_letter::DeadLetter;
 use redial_domain::endpoint::{Endpoint, EndpointSettings, EndpointState};
 use redial_domain::event::PostedEvent;
 use redial_domain::filter::Filter;
@@ -69,6 +70,7 @@ fn event(id: &EventId) -> StoredEvent {
         call_id: Some("call_9".to_owned()),
         packed: blob::from_content(&content).unwrap(),
         expires_at: expires_at(),
+        erased: None,
     }
 }
 
@@ -111,6 +113,7 @@ fn delivery(name: &str, state: DeliveryState) -> DeliveryRecord {
         next_at: None,
         due_at: None,
         expires_at: expires_at(),
+        dropped: false,
         traceparent: None,
     }
 }
@@ -230,6 +233,8 @@ fn endpoint() -> Endpoint {
             header_names: Vec::new(),
             timeout_ms: 10_000,
             retry: None,
+            rate_limit: None,
+            dead_letter: DeadLetter::default(),
         },
         state: EndpointState::Active,
         version: 2,

@@ -29,6 +29,7 @@ fn delivery() -> DeliveryMessage {
         check: false,
         content: None,
         traceparent: None,
+        slot_ms: None,
     }
 }
 

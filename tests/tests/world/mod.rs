@@ -1,6 +1,7 @@
 //! The world of a test: a machine on a clock that stands still, its API, and receivers on real sockets. Nothing happens
 //! unless the test says so; nothing sleeps.
 
+mod names;
 mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::future::join_all;
 use http::Request;
 use http_body_util::BodyExt as _;
 use lambda_runtime::{Context, LambdaEvent};
@@ -35,6 +37,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+pub use names::{INSIDE, RECEIVERS};
 pub use receiver::{Behaviour, Received, Receiver};
 
 /// The roles of the template, read once.
@@ -103,6 +106,7 @@ impl World {
         let settings = FunctionSettings {
             clock: clock.clone(),
             random: Random::seeded(7),
+            resolver: Arc::new(names::Names),
             targets,
             gate: Some(Arc::clone(&gate)),
             metrics: numbers.metrics(),
@@ -163,6 +167,15 @@ impl World {
         )
     }
 
+    /// How many seconds a refused request of the operator is to wait.
+    pub async fn retry_after(&self, method: &str, path: &str) -> Option<u64> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", self.key));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap());
+        let response = response.await.unwrap();
+        response.headers().get("retry-after")?.to_str().unwrap().parse().ok()
+    }
+
     /// Posts one event as part of a trace.
     pub async fn post_traced(&self, event: &Value, traceparent: &str) {
         let request = Request::post("/v1/events")
@@ -211,7 +224,7 @@ impl World {
         assert_eq!(made["state"], "active");
         Endpoint {
             id: made["id"].as_str().unwrap().to_owned(),
-            secret: Secret::parse(made["secret"].as_str().unwrap()).unwrap(),
+            secret: Secret::parse_chosen(made["secret"].as_str().unwrap()).unwrap(),
             receiver,
         }
     }
@@ -251,6 +264,12 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Has that many environments fetch a batch each and work on it at the same time. Answers how many messages it was.
+    pub async fn step_together(&self, queue: &str, environments: usize) -> usize {
+        let steps = (0..environments).map(|_| self.machine.step_queue(queue));
+        join_all(steps).await.into_iter().map(Result::unwrap).sum()
     }
 
     /// Lets time pass from one deadline of the queues to the next, until nothing waits in them.
@@ -350,6 +369,7 @@ impl World {
             next_at: None,
             due_at: None,
             expires_at: event.expires_at,
+            dropped: false,
             traceparent: None,
         };
         assert_eq!(store.record_state(&record).await.unwrap(), Recorded::Written);

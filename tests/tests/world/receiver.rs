@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 pub enum Behaviour {
     /// Always with this status.
     Always(u16),
+    /// With this status and what was sent: receivers log, and answer, what they got.
+    Echo(u16),
     /// 500 to the first requests, then 200.
     FailFirst(usize),
     /// 503 with `Retry-After` to the first requests, then 200.
@@ -32,6 +34,7 @@ pub struct Received {
     pub timestamp: String,
     pub signature: String,
     pub traceparent: Option<String>,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -109,6 +112,7 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         traceparent: headers
             .get("traceparent")
             .map(|value| value.to_str().unwrap().to_owned()),
+        headers: headers.clone(),
         body,
     };
     let mut servers = receiver.servers.lock().unwrap();
@@ -118,10 +122,12 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         .iter()
         .filter(|request| request.id == received.id)
         .count();
+    let echo = received.body.clone();
     server.requests.push(received);
     let status = |status| StatusCode::from_u16(status).unwrap();
     match server.behaviour {
         Behaviour::Always(code) => status(code).into_response(),
+        Behaviour::Echo(code) => (status(code), echo).into_response(),
         Behaviour::FailFirst(n) => status(if before < n { 500 } else { 200 }).into_response(),
         Behaviour::RetryAfter { fail_first, seconds } if before < fail_first => {
             (status(503), [("retry-after", seconds.to_string())]).into_response()

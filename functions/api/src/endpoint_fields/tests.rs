@@ -8,6 +8,7 @@ use utoipa::PartialSchema as _;
 
 use super::*;
 use crate::authentication::Authentication;
+use crate::endpoint_schema::EndpointFields;
 
 fn with_rules<T>(run: impl FnOnce(UrlRules<'_>) -> T) -> T {
     let (policy, own_hosts) = (AddressPolicy::strict(), [OwnHost::parse("api.example.com").unwrap()]);
@@ -17,7 +18,7 @@ fn with_rules<T>(run: impl FnOnce(UrlRules<'_>) -> T) -> T {
     })
 }
 
-fn read(body: Value) -> Result<(EndpointSettings, Option<EndpointState>), Problem> {
+pub(crate) fn read(body: Value) -> Result<(EndpointSettings, Option<EndpointState>), Problem> {
     let Value::Object(members) = body else {
         panic!("an object")
     };
@@ -78,6 +79,24 @@ fn every_field_outside_its_limits_is_named() {
         ("timeout_ms", json!(-1), "field_invalid", "timeout_ms"),
         ("timeout_ms", json!(999), "timeout_invalid", "timeout_ms"),
         ("timeout_ms", json!(30_001), "timeout_invalid", "timeout_ms"),
+        ("rate_limit", json!(0), "rate_limit_invalid", "rate_limit"),
+        ("rate_limit", json!(501), "rate_limit_invalid", "rate_limit"),
+        ("rate_limit", json!(1.5), "field_invalid", "rate_limit"),
+        ("dead_letter", json!(true), "field_invalid", "dead_letter"),
+        ("dead_letter", json!({"keep": 1}), "field_invalid", "dead_letter"),
+        ("dead_letter", json!({"forever": true}), "field_invalid", "dead_letter"),
+        (
+            "dead_letter",
+            json!({"days": 2}),
+            "dead_letter_invalid",
+            "dead_letter.days",
+        ),
+        (
+            "dead_letter",
+            json!({"days": 366}),
+            "dead_letter_invalid",
+            "dead_letter.days",
+        ),
         ("retry", json!([1, 2]), "field_invalid", "retry"),
         ("retry", json!({"attempts": 3, "tries": 3}), "field_invalid", "retry"),
         ("retry", json!({"attempts": 21}), "retry_invalid", "retry.attempts"),
@@ -97,13 +116,6 @@ fn every_field_outside_its_limits_is_named() {
             value.to_string().chars().take(80).collect::<String>()
         );
     }
-}
-
-#[test]
-fn what_is_not_built_is_refused_and_never_ignored() {
-    let expected = (422, "field_unsupported".to_owned(), Some("rate_limit".to_owned()));
-    assert_eq!(refusal("rate_limit", json!(5)), expected);
-    assert!(read(json!({"url": "https://example.com/", "rate_limit": null})).is_ok());
 }
 
 #[test]
@@ -177,7 +189,6 @@ fn a_patch_changes_what_it_names_and_null_restores_the_default() {
     assert_eq!(patched(json!({"retry": null})).unwrap().retry, None);
     for (patch, code) in [
         (json!({"url": null}), "field_missing"),
-        (json!({"rate_limit": 5}), "field_unsupported"),
         (json!({"header_names": ["x"]}), "field_unknown"),
         (json!({"secret": "whsec_x"}), "field_unknown"),
         (json!({"created_at": "x"}), "field_unknown"),
@@ -210,13 +221,13 @@ fn the_description_names_exactly_the_fields_that_are_read() {
         body[name] = json!({"not": ["what", "it", "takes"]});
         let code = read(body).unwrap_err().code;
         assert_ne!(code, "field_unknown", "{name} is described and not read");
-        assert_ne!(code, "field_unsupported", "{name} is described and not built");
     }
     let whole = read(json!({
         "url": "https://example.com/", "description": "", "metadata": {}, "event_types": [], "agents": [],
         "exclude_agents": [], "profile": "utel", "payload": "thin", "auth": {"type": "bearer", "token": "t"},
-        "headers": {"x-a": "1"}, "timeout_ms": 1000, "retry": {}, "active": true, "state": "active",
+        "headers": {"x-a": "1"}, "timeout_ms": 1000, "retry": {}, "rate_limit": 5, "dead_letter": {"keep": false, "days": 3},
+        "active": true, "state": "active",
     }));
     assert!(whole.is_ok(), "{whole:?}");
-    assert_eq!(schema["properties"].as_object().unwrap().len(), 14);
+    assert_eq!(schema["properties"].as_object().unwrap().len(), 16);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
@@ -12,11 +12,13 @@ use super::error::{CliError, Problem};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the API's own limit, so that its answer comes first.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
 /// Most bytes read of an answer: a page of 100 events with 256 KiB each fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Most items the API gives in one page.
 const MAX_PAGE: usize = 100;
+/// One JSON object a line.
+const NDJSON: &str = "application/x-ndjson";
 /// Characters shown of an answer that is not Redial's.
 const SHOWN_CHARS: usize = 200;
 
@@ -80,8 +82,22 @@ impl Client {
 
     /// Any other request. An answer without a body is `null`.
     pub(super) async fn send(&self, method: Method, path: &[&str], body: Option<&Value>) -> Result<Value, CliError> {
-        let body = body.map(ToString::to_string);
-        Ok(self.call(method, self.url(path)?, body).await?)
+        self.change(method, path, body, None).await
+    }
+
+    /// The same, if the thing is still of the version that `if_match` has (`ETag`); `None`: whatever it is.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+        if_match: Option<&HeaderValue>,
+    ) -> Result<Value, CliError> {
+        let mut request = self.http.request(method, self.url(path)?);
+        if let Some(version) = if_match {
+            request = request.header(IF_MATCH, version);
+        }
+        Ok(self.answer(request, body.map(ToString::to_string)).await?)
     }
 
     /// Up to `limit` items of a list, over as many pages as it takes, and the cursor for what is left.
@@ -110,6 +126,28 @@ impl Client {
                 return Ok(listing);
             }
         }
+    }
+
+    /// A page of a list, one item a line.
+    pub(super) async fn lines(&self, path: &[&str], query: &[(&str, String)]) -> Result<Lines, Refusal> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut()
+            .extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
+        let request = self.http.get(url).header(ACCEPT, NDJSON);
+        let (headers, bytes) = self.exchange(request, None).await?;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if text(CONTENT_TYPE.as_str()) != Some(NDJSON) {
+            return Err(self.not_understood("this Redial is too old to export").into());
+        }
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            return Err(self.not_understood("it ends within a line").into());
+        }
+        Ok(Lines {
+            count: bytes.iter().filter(|byte| **byte == b'\n').count(),
+            next: text("redial-next-cursor").map(str::to_owned),
+            unreadable: text("redial-unreadable").and_then(|n| n.parse().ok()).unwrap_or_default(),
+            bytes,
+        })
     }
 
     /// Where this Redial takes events: deployed, that is another URL than the API's.
@@ -169,11 +207,32 @@ impl Client {
     }
 
     async fn call(&self, method: Method, url: Url, body: Option<String>) -> Result<Value, Refusal> {
-        let mut request = self.http.request(method, url.clone());
+        self.answer(self.http.request(method, url), body).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, body: Option<String>) -> Result<Value, Refusal> {
+        let (_, bytes) = self.exchange(request, body).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|e| self.not_understood(&format!("it is no JSON ({e})")).into())
+    }
+
+    /// One request; what is answered, if it is a success.
+    async fn exchange(
+        &self,
+        mut request: reqwest::RequestBuilder,
+        body: Option<String>,
+    ) -> Result<(HeaderMap, Vec<u8>), Refusal> {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let mut response = request.send().await.map_err(|source| unreachable_at(&url, source))?;
+        let sent = request.send().await;
+        let mut response = sent.map_err(|source| {
+            let url = source.url().unwrap_or(&self.api).clone();
+            unreachable_at(&url, source)
+        })?;
+        let url = response.url().clone();
         let status = response.status();
         let retry_after = response
             .headers()
@@ -193,11 +252,19 @@ impl Client {
                 retry_after,
             });
         }
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes).map_err(|e| self.not_understood(&format!("it is no JSON ({e})")).into())
+        let headers = std::mem::take(response.headers_mut());
+        Ok((headers, bytes))
     }
+}
+
+/// A page of a list as NDJSON: whole lines.
+pub(super) struct Lines {
+    pub(super) bytes: Vec<u8>,
+    pub(super) count: usize,
+    /// The cursor for what comes after, if anything does.
+    pub(super) next: Option<String>,
+    /// How many items stand in it that Redial cannot read.
+    pub(super) unreadable: usize,
 }
 
 /// A part of a list.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish};
+use super::export::{self, Export, ExportArgs, Stretch};
 use super::moment::Moment;
 use super::output::{cell, member};
 use super::{Session, TenantArg};
@@ -13,7 +14,12 @@ const EXAMPLES: &str = "\
 Examples:
   redial deliveries list --tenant acme --state dead --since 7d
   redial deliveries list --tenant acme --event evt_01
-  redial deliveries show evt_01.ep_02 --tenant acme";
+  redial deliveries show evt_01.ep_02 --tenant acme
+  redial deliveries --export --tenant acme --since 1d --until 1m --output deliveries.ndjson
+  redial deliveries --export --tenant acme --state dead --endpoint ep_02
+
+An export writes one JSON object a line, newest first, and counts on stderr. When it has to stop it says with which --cursor \
+to go on, and its exit code is 3.";
 
 /// Look at deliveries and their attempts
 #[derive(Debug, Args)]
@@ -21,8 +27,46 @@ Examples:
 pub(super) struct DeliveriesArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    export: ExportArgs,
+    #[command(flatten)]
+    stretch: Stretch,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// The tenant whose deliveries are exported
+    #[arg(long, env = "REDIAL_TENANT")]
+    tenant: Option<String>,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Args)]
+struct Wanted {
+    /// Only this state: queued, retrying, held, succeeded, dead, canceled
+    #[arg(long)]
+    state: Option<String>,
+    /// Only this endpoint, which may be deleted
+    #[arg(long, value_name = "ID")]
+    endpoint: Option<String>,
+    /// Only of this event type, or of all below a name, as call.*
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only with this reason, as attempts_exhausted
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl Wanted {
+    fn query(self) -> impl Iterator<Item = (&'static str, String)> {
+        let given = [
+            ("state", self.state),
+            ("endpoint", self.endpoint),
+            ("type", self.event_type),
+            ("reason", self.reason),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,14 +87,11 @@ struct ListArgs {
     #[command(flatten)]
     tenant: TenantArg,
     /// Only the deliveries of this event
-    #[arg(long, value_name = "ID", conflicts_with_all = ["state", "endpoint", "since", "until"])]
+    #[arg(long, value_name = "ID",
+        conflicts_with_all = ["state", "endpoint", "event_type", "reason", "since", "until"])]
     event: Option<String>,
-    /// Only this state: queued, retrying, held, succeeded, dead, canceled
-    #[arg(long)]
-    state: Option<String>,
-    /// Only this endpoint
-    #[arg(long, value_name = "ID")]
-    endpoint: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// From when on: RFC 3339, or how long ago (30m, 2h, 7d)
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
@@ -65,14 +106,29 @@ struct ListArgs {
 pub(super) async fn run(args: DeliveriesArgs) -> Result<Finish, CliError> {
     let mut session = Session::open(&args.connection)?;
     match args.action {
-        Action::List(list) => run_list(&mut session, list).await?,
-        Action::Show { tenant, id } => {
+        None if args.export.export => return export(&session, args).await,
+        Some(_) if args.export.export => return Err(CliError::usage("--export stands without a subcommand")),
+        None => return Err(CliError::usage("say what: list, show, or --export")),
+        Some(Action::List(list)) => run_list(&mut session, list).await?,
+        Some(Action::Show { tenant, id }) => {
             let path = ["v1", "tenants", &tenant.tenant, "deliveries", &id];
             let delivery = session.client.get(&path, &[]).await?;
             show(&mut session, &delivery)?;
         }
     }
     Ok(Finish::Complete)
+}
+
+async fn export(session: &Session, args: DeliveriesArgs) -> Result<Finish, CliError> {
+    let tenant = args.tenant.as_deref().ok_or_else(|| CliError::usage("give --tenant"))?;
+    let mut query = args.stretch.query(session);
+    query.extend(args.wanted.query());
+    let export = Export {
+        path: vec!["v1", "tenants", tenant, "deliveries"],
+        query,
+        what: "deliveries",
+    };
+    export::run(session, &args.export, export).await
 }
 
 async fn run_list(session: &mut Session, list: ListArgs) -> Result<(), CliError> {
@@ -89,8 +145,7 @@ async fn run_list(session: &mut Session, list: ListArgs) -> Result<(), CliError>
             .await?
     } else {
         let mut query: Vec<(&str, String)> = Vec::new();
-        query.extend(list.state.map(|state| ("state", state)));
-        query.extend(list.endpoint.map(|endpoint| ("endpoint", endpoint)));
+        query.extend(list.wanted.query());
         query.extend(list.since.map(|since| ("since", since.resolve(now).to_string())));
         query.extend(list.until.map(|until| ("until", until.resolve(now).to_string())));
         session

@@ -2,29 +2,38 @@
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
+use super::client::Listing;
 use super::connection::ConnectionArgs;
 use super::endpoint_fields::EndpointFields;
 use super::error::{CliError, Finish};
 use super::moment::Span;
 use super::output::member;
-use super::{Session, TenantArg};
+use super::secret_text::{HOW, secret};
+use super::{Session, TenantArg, endpoint_test};
 
 const EXAMPLES: &str = "\
 Examples:
   redial endpoints create https://hooks.example.com/redial --tenant acme --types call.ended,call.failed
-  redial endpoints create https://crm.example.com/in --tenant acme --auth-api-key 'X-Api-Key: abc' --inactive
+  redial endpoints create https://crm.example.com/in --tenant acme --auth api-key 'X-Api-Key: @key.txt' --inactive
+  redial endpoints create https://hub.example.com/in --tenant acme --profile voicehub --secret @- --delay-ms 1500
   redial endpoints list --tenant acme
-  redial endpoints update ep_02 --tenant acme --attempts 5 --delays 1,10,60,600
+  redial endpoints update ep_02 --tenant acme --attempts 5 --delays 1,10,60,600 --rate-limit 20 --if-match 7
+  redial endpoints dry-run ep_02 --tenant acme --type call.ended --agent agt_7
+  redial endpoints test ep_02 --tenant acme --type call.ended --data @sample.json
   redial endpoints rotate ep_02 --tenant acme --overlap 24h
   redial endpoints pause ep_02 --tenant acme
 
-A paused endpoint loses nothing: its deliveries are held, and go out after `resume`.";
+A paused endpoint loses nothing: its deliveries are held, and go out after `resume`. With --if-match VERSION (`show` has
+it) a change is only made if nobody else made one since.
+
+";
 
 /// Make, look at and change the endpoints of a tenant
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}{HOW}"))]
 pub(super) struct EndpointsArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -49,17 +58,21 @@ enum Action {
     /// Change fields of an endpoint; the others stay
     Update(UpdateArgs),
     /// Delete an endpoint; what waits for it is canceled
-    Delete(One),
+    Delete(Change),
     /// Show the signing secret, and the one before it while both are valid
     Secret(One),
     /// Change the signing secret; both sign until the overlap is over
     Rotate(RotateArgs),
     /// Let an inactive endpoint take events
-    Activate(One),
+    Activate(Change),
     /// Hold deliveries from now on
-    Pause(One),
+    Pause(Change),
     /// Deliver again, what was held first
-    Resume(One),
+    Resume(Change),
+    /// Send a sample now, and show the whole exchange: what was sent, what came back, the time of each step
+    Test(endpoint_test::TestArgs),
+    /// Say whether an event would reach an endpoint, or which of them all, and why not; sends nothing
+    DryRun(DryRunArgs),
 }
 
 #[derive(Debug, Args)]
@@ -71,13 +84,46 @@ struct One {
 }
 
 #[derive(Debug, Args)]
+struct Change {
+    #[command(flatten)]
+    one: One,
+    /// Only if it is still of this version: a number, as `show` has it
+    #[arg(long, value_name = "VERSION", value_parser = entity_tag)]
+    if_match: Option<HeaderValue>,
+}
+
+/// `If-Match` of a version: a number as `show` has it, `*`, or an `ETag` as it stands.
+fn entity_tag(text: &str) -> Result<HeaderValue, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let tag = if is_number { format!("\"{text}\"") } else { text.to_owned() };
+    HeaderValue::try_from(tag).map_err(|_| "give a version, such as 7".to_owned())
+}
+
+#[derive(Debug, Args)]
+struct DryRunArgs {
+    #[command(flatten)]
+    tenant: TenantArg,
+    /// The endpoint's id [default: all of the tenant]
+    id: Option<String>,
+    /// The event's type
+    #[arg(long = "type", value_name = "TYPE", required_unless_present = "event")]
+    event_type: Option<String>,
+    /// The event's agent [default: none]
+    #[arg(long)]
+    agent: Option<String>,
+    /// The id of an event that is stored, in place of --type and --agent
+    #[arg(long, conflicts_with_all = ["event_type", "agent"])]
+    event: Option<String>,
+}
+
+#[derive(Debug, Args)]
 struct CreateArgs {
     #[command(flatten)]
     tenant: TenantArg,
     /// Where requests go
     #[arg(value_name = "TARGET-URL")]
     target: String,
-    /// Signing secret, as whsec_... [default: a new one]
+    /// Signing secret, as whsec_..., with --profile voicehub any text [default: a new one]
     #[arg(long)]
     secret: Option<String>,
     /// Make it inactive: it takes no events until `activate`
@@ -90,7 +136,7 @@ struct CreateArgs {
 #[derive(Debug, Args)]
 struct UpdateArgs {
     #[command(flatten)]
-    one: One,
+    change: Change,
     /// Where requests go from now on
     #[arg(long, value_name = "TARGET-URL")]
     target: Option<String>,
@@ -101,8 +147,8 @@ struct UpdateArgs {
 #[derive(Debug, Args)]
 struct RotateArgs {
     #[command(flatten)]
-    one: One,
-    /// The new secret, as whsec_... [default: a new one]
+    change: Change,
+    /// The new secret, as whsec_..., of profile voicehub any text [default: a new one]
     #[arg(long)]
     secret: Option<String>,
     /// How long the old secret signs too, such as 24h [default: as Redial is set up]
@@ -126,62 +172,99 @@ pub(super) async fn run(args: EndpointsArgs) -> Result<Finish, CliError> {
     let mut session = Session::open(&args.connection)?;
     match args.action {
         Action::List { tenant, limit } => list(&mut session, &tenant.tenant, limit).await?,
-        Action::Create(create) => {
-            let mut fields = create.fields.to_json()?;
-            fields.insert("url".to_owned(), json!(create.target));
-            fields.extend(create.secret.map(|secret| ("secret".to_owned(), json!(secret))));
-            fields.extend(create.inactive.then(|| ("active".to_owned(), json!(false))));
-            let path = ["v1", "tenants", &create.tenant.tenant, "endpoints"];
-            let made = session
-                .client
-                .send(Method::POST, &path, Some(&Value::Object(fields)))
-                .await?;
-            session.show(&made, &FIRST_FIELDS)?;
-        }
+        Action::Create(create) => make(&mut session, create).await?,
         Action::Show(one) => {
             let endpoint = session.client.get(&one.path(), &[]).await?;
             session.show(&endpoint, &FIRST_FIELDS)?;
         }
-        Action::Update(update) => {
-            let mut fields = update.fields.to_json()?;
-            fields.extend(update.target.map(|target| ("url".to_owned(), json!(target))));
-            if fields.is_empty() {
-                return Err(CliError::usage("nothing to change: give at least one field"));
-            }
-            let body = Value::Object(fields);
-            let endpoint = session
-                .client
-                .send(Method::PATCH, &update.one.path(), Some(&body))
-                .await?;
-            session.show(&endpoint, &FIRST_FIELDS)?;
-        }
-        Action::Delete(one) => {
-            session.client.send(Method::DELETE, &one.path(), None).await?;
+        Action::Update(args) => update(&mut session, args).await?,
+        Action::Delete(Change { one, if_match }) => {
+            let (client, path) = (&session.client, one.path());
+            client.change(Method::DELETE, &path, None, if_match.as_ref()).await?;
             session.done("deleted", &one.id)?;
         }
         Action::Secret(one) => {
             let secret = session.client.get(&one.path_to("secret"), &[]).await?;
             show_secret(&mut session, &secret)?;
         }
-        Action::Rotate(rotate) => {
-            let mut body = json!({});
-            if let Some(secret) = rotate.secret {
-                body["secret"] = json!(secret);
-            }
-            if let Some(overlap) = rotate.overlap {
-                body["overlap_s"] = json!(overlap.as_secs());
-            }
-            let secret = session
-                .client
-                .send(Method::POST, &rotate.one.path_to("rotate"), Some(&body))
-                .await?;
-            show_secret(&mut session, &secret)?;
-        }
-        Action::Activate(one) => change_state(&mut session, &one, "activate").await?,
-        Action::Pause(one) => change_state(&mut session, &one, "pause").await?,
-        Action::Resume(one) => change_state(&mut session, &one, "resume").await?,
+        Action::Rotate(args) => rotate(&mut session, args).await?,
+        Action::Activate(change) => change_state(&mut session, &change, "activate").await?,
+        Action::Pause(change) => change_state(&mut session, &change, "pause").await?,
+        Action::Resume(change) => change_state(&mut session, &change, "resume").await?,
+        Action::Test(args) => return endpoint_test::run(&mut session, &args).await,
+        Action::DryRun(args) => dry_run(&mut session, &args).await?,
     }
     Ok(Finish::Complete)
+}
+
+async fn make(session: &mut Session, create: CreateArgs) -> Result<(), CliError> {
+    let mut fields = create.fields.to_json()?;
+    fields.insert("url".to_owned(), json!(create.target));
+    if let Some(given) = &create.secret {
+        fields.insert("secret".to_owned(), json!(secret(given)?));
+    }
+    fields.extend(create.inactive.then(|| ("active".to_owned(), json!(false))));
+    let path = ["v1", "tenants", &create.tenant.tenant, "endpoints"];
+    let body = Value::Object(fields);
+    let made = session.client.send(Method::POST, &path, Some(&body)).await?;
+    session.show(&made, &FIRST_FIELDS)
+}
+
+async fn update(session: &mut Session, args: UpdateArgs) -> Result<(), CliError> {
+    let Change { one, if_match } = args.change;
+    let mut fields = args.fields.to_json()?;
+    fields.extend(args.target.map(|target| ("url".to_owned(), json!(target))));
+    if fields.is_empty() {
+        return Err(CliError::usage("nothing to change: give at least one field"));
+    }
+    let (client, path, body) = (&session.client, one.path(), Value::Object(fields));
+    let endpoint = client.change(Method::PATCH, &path, Some(&body), if_match.as_ref()).await?;
+    session.show(&endpoint, &FIRST_FIELDS)
+}
+
+async fn rotate(session: &mut Session, args: RotateArgs) -> Result<(), CliError> {
+    let Change { one, if_match } = args.change;
+    let mut body = json!({});
+    if let Some(given) = &args.secret {
+        body["secret"] = json!(secret(given)?);
+    }
+    if let Some(overlap) = args.overlap {
+        body["overlap_s"] = json!(overlap.as_secs());
+    }
+    let (client, path) = (&session.client, one.path_to("rotate"));
+    let secret = client.change(Method::POST, &path, Some(&body), if_match.as_ref()).await?;
+    show_secret(session, &secret)
+}
+
+async fn dry_run(session: &mut Session, args: &DryRunArgs) -> Result<(), CliError> {
+    let mut event = json!({});
+    for (name, value) in [
+        ("type", &args.event_type),
+        ("agent", &args.agent),
+        ("event", &args.event),
+    ] {
+        if let Some(value) = value {
+            event[name] = json!(value);
+        }
+    }
+    let tenant = &args.tenant.tenant;
+    let Some(id) = &args.id else {
+        let path = ["v1", "tenants", tenant, "dry-run"];
+        let answer = session.client.send(Method::POST, &path, Some(&event)).await?;
+        let Some(items) = answer["items"].as_array() else {
+            return Err(session.client.not_understood("it has no items"));
+        };
+        let listing = Listing {
+            items: items.clone(),
+            next: None,
+        };
+        let columns = ["endpoint", "reaches", "code", "reason"];
+        let row = |item: &Value| columns.iter().map(|name| member(item, name)).collect();
+        return session.show_list(&listing, &columns, row, "no endpoints");
+    };
+    let path = ["v1", "tenants", tenant, "endpoints", id, "dry-run"];
+    let answer = session.client.send(Method::POST, &path, Some(&event)).await?;
+    session.show(&answer, &["reaches", "code", "reason"])
 }
 
 impl One {
@@ -235,7 +318,8 @@ fn show_secret(session: &mut Session, answer: &Value) -> Result<(), CliError> {
         .fields(&shown, &["secret", "previous", "previous expires"])
 }
 
-async fn change_state(session: &mut Session, one: &One, action: &str) -> Result<(), CliError> {
-    let endpoint = session.client.send(Method::POST, &one.path_to(action), None).await?;
+async fn change_state(session: &mut Session, change: &Change, action: &str) -> Result<(), CliError> {
+    let (client, path) = (&session.client, change.one.path_to(action));
+    let endpoint = client.change(Method::POST, &path, None, change.if_match.as_ref()).await?;
     session.show(&endpoint, &FIRST_FIELDS)
 }

@@ -1,19 +1,24 @@
 //! The `redial` command: argument parsing and one module for each subcommand. Talks to Redial over its HTTP API; only what
 //! `stack` opens goes to a deployment's table or queue, with the deployer's own AWS credentials.
 
+mod calls;
 mod client;
 mod connection;
 mod dead_letters;
 mod deliveries;
 mod endpoint_fields;
+mod endpoint_test;
 mod endpoints;
 mod error;
+mod event_types;
 mod events;
+mod export;
 mod keys;
 mod listen;
 mod moment;
 mod output;
 mod replay;
+mod secret_text;
 mod send;
 mod serve_args;
 mod stack;
@@ -49,7 +54,8 @@ A first round, in two terminals after `redial serve`:
 Exit codes:
   0  done; of `send`: everything was accepted
   1  refused by Redial: not found, not valid, ...
-     send: some events were refused; listen: a signature did not verify; replay: the job failed
+     send: some events were refused; listen: a signature did not verify; replay: the job failed;
+     endpoints test: the endpoint did not take the sample; event-types validate: the payload does not fit
   2  the command line or an input file cannot be understood; nothing was sent
   3  Redial cannot be reached, answers with a server error, or does not accept the key; with --stack, the same of AWS
 
@@ -76,8 +82,10 @@ enum Command {
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Endpoints(Box<endpoints::EndpointsArgs>),
-    Events(events::EventsArgs),
-    Deliveries(deliveries::DeliveriesArgs),
+    EventTypes(event_types::EventTypesArgs),
+    Events(Box<events::EventsArgs>),
+    Calls(calls::CallsArgs),
+    Deliveries(Box<deliveries::DeliveriesArgs>),
     Replay(replay::ReplayArgs),
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
@@ -171,8 +179,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Send(args)) => send::run(args).await,
         Some(Command::Listen(args)) => listen::run(args).await,
         Some(Command::Endpoints(args)) => endpoints::run(*args).await,
-        Some(Command::Events(args)) => events::run(args).await,
-        Some(Command::Deliveries(args)) => deliveries::run(args).await,
+        Some(Command::EventTypes(args)) => event_types::run(args).await,
+        Some(Command::Events(args)) => events::run(*args).await,
+        Some(Command::Calls(args)) => calls::run(args).await,
+        Some(Command::Deliveries(args)) => deliveries::run(*args).await,
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Keys(args)) => keys::run(args).await,

@@ -86,6 +86,10 @@ impl Gate {
         match api {
             Api::DynamoDb => Answer::error(400, "com.amazon.coral.service#AccessDeniedException", &text),
             Api::Kms => Answer::error(400, "AccessDeniedException", &text),
+            Api::Lambda => Answer {
+                headers: vec![("x-amzn-errortype", "AccessDeniedException".to_owned())],
+                ..Answer::error(403, "AccessDeniedException", &text)
+            },
             Api::Sqs => Answer {
                 headers: vec![("x-amzn-query-error", "AccessDenied;Sender".to_owned())],
                 ..Answer::error(403, "com.amazon.coral.service#AccessDeniedException", &text)

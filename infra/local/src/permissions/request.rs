@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use redial_platform::invoke::invoked_function;
 use serde_json::{Map, Value};
 
 use super::{Permissions, attributes};
@@ -14,6 +15,7 @@ const UPDATE: &str = "dynamodb:UpdateItem";
 pub(crate) enum Api {
     DynamoDb,
     Kms,
+    Lambda,
     Sqs,
 }
 
@@ -23,6 +25,7 @@ impl Api {
         match self {
             Self::DynamoDb => "dynamodb",
             Self::Kms => "kms",
+            Self::Lambda => "lambda",
             Self::Sqs => "sqs",
         }
     }
@@ -45,6 +48,15 @@ type Names = BTreeSet<String>;
 impl Permissions {
     /// Everything that a request needs; `None` if that cannot be told.
     pub(super) fn needed(&self, api: Api, operation: &str, body: &[u8]) -> Option<Vec<Access>> {
+        if api == Api::Lambda {
+            // Which function it is, the path says; what it gets is its own business.
+            return Some(vec![Access {
+                action: "lambda:InvokeFunction".to_owned(),
+                resource: invoked_function(operation)?.to_owned(),
+                keys: Keys::new(),
+                attributes: Names::new(),
+            }]);
+        }
         let body: Value = serde_json::from_slice(body).ok()?;
         let plain = |resource: &str| {
             vec![Access {
@@ -56,6 +68,7 @@ impl Permissions {
         };
         match api {
             Api::DynamoDb => self.of_tables(operation, &body),
+            Api::Lambda => None,
             // The last part of an ARN; an id is whole.
             Api::Kms => Some(plain(body["KeyId"].as_str()?.rsplit('/').next()?)),
             Api::Sqs => {

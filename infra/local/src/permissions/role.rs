@@ -12,6 +12,8 @@ use crate::template::TemplateError;
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const ROLE: &str = "AWS::IAM::Role";
+/// How the ARN of a function of this account begins; its name follows.
+const FUNCTION_ARN: &str = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:";
 const TABLE: &str = "AWS::DynamoDB::Table";
 /// The only action whose attributes are told: all else that reads or writes may return or replace more than it names.
 const NAMES_ATTRIBUTES: &str = "dynamodb:UpdateItem";
@@ -130,11 +132,28 @@ fn read(function: &str, role: &str, resources: &BTreeMap<String, Value>) -> Resu
         .policies
         .into_iter()
         .flat_map(|policy| policy.policy_document.statement);
-    let statement = |(number, written)| statement(function, role, number, written);
+    let named = named_functions(resources);
+    let statement = |(number, written)| statement(function, role, number, written, &named);
     written.enumerate().map(statement).collect()
 }
 
-fn statement(function: &str, role: &str, number: usize, written: Written) -> Result<Statement, TemplateError> {
+/// The functions whose names the template gives, by the text that makes the name.
+fn named_functions(resources: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let functions = resources.iter().filter(|(_, resource)| resource["Type"] == FUNCTION);
+    let named = |(function, resource): (&String, &Value)| {
+        let name = resource["Properties"]["FunctionName"]["Fn::Sub"].as_str()?;
+        Some((name.to_owned(), function.clone()))
+    };
+    functions.filter_map(named).collect()
+}
+
+fn statement(
+    function: &str,
+    role: &str,
+    number: usize,
+    written: Written,
+    named: &BTreeMap<String, String>,
+) -> Result<Statement, TemplateError> {
     let Written {
         effect: Effect::Allow,
         action,
@@ -143,7 +162,7 @@ fn statement(function: &str, role: &str, number: usize, written: Written) -> Res
     } = written;
     let of_template = |resource: Value| {
         let problem = format!("{resource} is no resource of the template");
-        resource_name(&resource).ok_or_else(|| unsupported(role, &problem))
+        resource_name(&resource, named).ok_or_else(|| unsupported(role, &problem))
     };
     let resources: Vec<String> = resource
         .into_vec()
@@ -173,12 +192,17 @@ fn statement(function: &str, role: &str, number: usize, written: Written) -> Res
     })
 }
 
-/// `!GetAtt Name.Arn` is `Name`; `!Sub "${Name.Arn}/index/by_due"` is `Name/index/by_due`.
-fn resource_name(resource: &Value) -> Option<String> {
+/// `!GetAtt Name.Arn` is `Name`; `!Sub "${Name.Arn}/index/by_due"` is `Name/index/by_due`; the ARN of a function whose name the
+/// template gives is that function.
+fn resource_name(resource: &Value, named: &BTreeMap<String, String>) -> Option<String> {
     if let Some((name, "Arn")) = attribute(resource) {
         return Some(name.to_owned());
     }
-    let text = resource["Fn::Sub"].as_str()?.strip_prefix("${")?;
+    let text = resource["Fn::Sub"].as_str()?;
+    if let Some(name) = text.strip_prefix(FUNCTION_ARN) {
+        return named.get(name).cloned();
+    }
+    let text = text.strip_prefix("${")?;
     let (name, rest) = text.split_once(".Arn}")?;
     let plain = |text: &str| !text.contains(['$', '*', '?']);
     (plain(name) && plain(rest)).then(|| format!("{name}{rest}"))

@@ -23,6 +23,7 @@ use redial_replay::Replay;
 use redial_sweeper::Sweeper;
 use rustls::pki_types::CertificateDer;
 
+use super::lambda::Lambda;
 use super::mappings::Handler;
 use super::services::Services;
 use crate::connector;
@@ -183,8 +184,14 @@ impl Functions {
         });
         let dispatcher = dispatcher(&clients, own_hosts.clone())?;
         let (store, queues) = clients.of(API);
+        let lambda = Guarded {
+            service: Lambda::new(DISPATCHER, dispatcher.clone()),
+            api: Aws::Lambda,
+            caller: settings.caller(API),
+        };
         let api = Api::new(redial_api::Parts {
             secrets: clients.secrets(API, &store),
+            dispatcher: connector::invoker(lambda, DISPATCHER, clock.clone()),
             authenticator: authenticator.through(store.clone()),
             store,
             queues,

@@ -37,6 +37,7 @@
 pub mod data_folder;
 mod functions;
 pub(crate) mod http;
+mod lambda;
 mod mappings;
 mod schedule;
 mod services;

@@ -183,6 +183,9 @@ pub(super) struct FunctionProperties {
     _code_uri: IgnoredAny,
     #[serde(default, rename = "MemorySize")]
     _memory_size: IgnoredAny,
+    /// For whoever may invoke it (`permissions`); here functions are called by their names in the template.
+    #[serde(default, rename = "FunctionName")]
+    _function_name: IgnoredAny,
     #[serde(default, rename = "Role")]
     _role: IgnoredAny,
     #[serde(default, rename = "LoggingConfig")]

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::BodyParts;
 use super::names::names;
+use crate::address::AddressPolicy;
 use crate::event::CALL_ID;
+use crate::invalid::Invalid;
+use crate::url::EndpointUrl;
 
 /// The header that carries the endpoint's secret as text.
 pub const SECRET_HEADER: &str = "x-webhook-secret";
@@ -83,20 +86,93 @@ pub(super) fn body(parts: &BodyParts<'_>) -> Result<Vec<u8>, serde_json::Error> 
         status: known.or(by_default).filter(|_| name == STATUS_CHANGED),
         call_id,
         analysis_result_url: link
-            .or_else(|| Some(filled(parts.analysis_url?, parts, call_id, analysis_id)))
+            .or_else(|| filled(parts.analysis_url?, parts.event.as_str(), call_id, analysis_id))
             .filter(|_| name == ANALYSIS),
     })
 }
 
-/// The tenant's URL template with its places filled in. Ids that a URL may not hold as they are get escaped.
-fn filled(template: &str, parts: &BodyParts<'_>, call_id: Option<&str>, analysis_id: Option<&str>) -> String {
+/// The places of a template: each stands for an id of the event.
+const PLACES: [&str; 3] = ["{call_id}", "{analysis_id}", "{event_id}"];
+
+/// The tenant's URL template with its places filled in, escaped; `None` if it has a place for an id that the event does not
+/// have: half a link leads nowhere.
+fn filled(template: &str, event_id: &str, call_id: Option<&str>, analysis_id: Option<&str>) -> Option<String> {
     let escaped = |text: &str| {
         url::form_urlencoded::byte_serialize(text.as_bytes())
             .collect::<String>()
             .replace('+', "%20")
     };
-    template
-        .replace("{event_id}", &escaped(parts.event.as_str()))
-        .replace("{call_id}", &escaped(call_id.unwrap_or_default()))
-        .replace("{analysis_id}", &escaped(analysis_id.unwrap_or_default()))
+    let mut whole = template.to_owned();
+    for (place, id) in PLACES.into_iter().zip([call_id, analysis_id, Some(event_id)]) {
+        if whole.contains(place) {
+            // What is filled in has no braces any more: no place comes from an id.
+            whole = whole.replace(place, &escaped(id?));
+        }
+    }
+    Some(whole)
+}
+
+/// Checks a tenant's URL template: `https`, a host without places, and no other places than `{call_id}`, `{analysis_id}`
+/// and `{event_id}`. Receivers fetch it, so it has to be an address that `policy` takes.
+///
+/// # Errors
+/// [`Invalid`] with code `analysis_url_invalid`.
+pub fn check_template(template: &str, policy: &AddressPolicy) -> Result<(), Invalid> {
+    let invalid = |detail: String| Invalid::new("analysis_url_invalid", "analysis_url", detail);
+    let origin = template.split_inclusive('/').take(3).collect::<String>();
+    let sample = filled(template, "e", Some("c"), Some("a")).unwrap_or_default();
+    if origin.contains(['{', '}']) || sample.contains(['{', '}']) {
+        let detail = "takes {call_id}, {analysis_id} and {event_id}, after the host";
+        return Err(invalid(detail.to_owned()));
+    }
+    let checked = EndpointUrl::parse(&sample, policy, &[]).map(|_| ());
+    checked.map_err(|refusal| invalid(refusal.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_a_public_url_whose_places_come_after_its_host() {
+        let check = |template: &str| check_template(template, &AddressPolicy::strict()).is_ok();
+        for template in [
+            "https://p.example.com/calls/{call_id}/analyses/{analysis_id}?event={event_id}",
+            "https://p.example.com/all",
+            "https://p.example.com/{call_id}{call_id}",
+        ] {
+            assert!(check(template), "{template}");
+        }
+        for template in [
+            "",
+            "{event_id}",
+            "http://p.example.com/{call_id}",
+            "https://{call_id}.example.com/",
+            "https://p.example.com:{event_id}/",
+            "https://p.example.com/{agent}",
+            "https://p.example.com/{call_id",
+            "https://p.example.com/}",
+            "https://p.example.com/{{call_id}}",
+            "https://p.example.com/#{call_id}",
+            "https://127.0.0.1/{call_id}",
+            "https://u:p@p.example.com/",
+            "https://p.example.com/\n",
+        ] {
+            assert!(!check(template), "{template}");
+        }
+    }
+
+    #[test]
+    fn an_id_never_becomes_more_than_one_part_of_the_url() {
+        let made = |template, call_id| filled(template, "e1", call_id, Some("{event_id}"));
+        assert_eq!(
+            made("https://p.example.com/{call_id}/{analysis_id}", Some("../a?b#c&d e")).as_deref(),
+            Some("https://p.example.com/..%2Fa%3Fb%23c%26d%20e/%7Bevent_id%7D")
+        );
+        assert_eq!(made("https://p.example.com/{call_id}", None), None);
+        assert_eq!(
+            made("https://p.example.com/{event_id}", None).as_deref(),
+            Some("https://p.example.com/e1")
+        );
+    }
 }

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use redial_domain::Timestamp;
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::outcome::{Answer, FailureCode, Outcome};
-use redial_egress::{Egress, EgressSettings, Exchange, Lookup, LookupError, OurFault, Post, Resolver, WallClock};
+use redial_domain::url::EndpointUrl;
+use redial_egress::{
+    Egress, EgressSettings, Exchange, Lookup, LookupError, OurFault, Post, Probed, Resolver, WallClock,
+};
 use rustls::pki_types::CertificateDer;
 
 /// For requests that are expected to end by themselves.
@@ -111,19 +114,28 @@ impl Setup {
     }
 
     pub(crate) async fn try_post(&self, url: &str, timeout: Duration) -> Result<Exchange, OurFault> {
-        let url = self
-            .egress
-            .admit(url)
-            .unwrap_or_else(|refusal| panic!("{url}: {refusal}"));
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        self.egress
-            .post(Post {
-                url: &url,
-                headers,
-                body: Bytes::from_static(b"{\"n\":1}"),
-                timeout,
-            })
-            .await
+        let url = self.admitted(url);
+        self.egress.post(post(&url, timeout)).await
+    }
+
+    /// One request with everything that can be seen of it.
+    pub(crate) async fn probe(&self, url: &str, timeout: Duration) -> Probed {
+        let url = self.admitted(url);
+        self.egress.probe(post(&url, timeout)).await.unwrap()
+    }
+
+    fn admitted(&self, url: &str) -> EndpointUrl {
+        let admitted = self.egress.admit(url);
+        admitted.unwrap_or_else(|refusal| panic!("{url}: {refusal}"))
+    }
+}
+
+fn post(url: &EndpointUrl, timeout: Duration) -> Post<'_> {
+    Post {
+        url,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: Bytes::from_static(b"{\"n\":1}"),
+        timeout,
     }
 }
 

@@ -18,6 +18,7 @@ mod corpus;
 mod fixtures;
 mod http2;
 mod memory;
+mod probes;
 mod receiver;
 mod slow;
 mod tls;

@@ -21,7 +21,7 @@ fn assert_about(took_ms: u32, timeout: Duration) {
     );
 }
 
-async fn silent() -> Receiver {
+pub(crate) async fn silent() -> Receiver {
     Receiver::start(|mut connection| async move { connection.wait_for_the_end().await }).await
 }
 
@@ -51,7 +51,7 @@ async fn headers_that_drip_are_a_timeout() {
 }
 
 /// A listener whose queue is full: Linux drops further SYNs, so that a connect hangs.
-async fn full_listener() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
+pub(crate) async fn full_listener() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();

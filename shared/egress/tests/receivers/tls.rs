@@ -47,7 +47,7 @@ impl Authority {
         self.issue_for(name, Duration::days(-1), Duration::days(1))
     }
 
-    fn issue_for(&self, name: &str, from: Duration, until: Duration) -> Identity {
+    pub(crate) fn issue_for(&self, name: &str, from: Duration, until: Duration) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let now = OffsetDateTime::now_utc();
         (params.not_before, params.not_after) = (now + from, now + until);
@@ -61,12 +61,20 @@ impl Authority {
 }
 
 impl Identity {
-    fn self_signed(name: &str) -> Self {
+    pub(crate) fn self_signed(name: &str) -> Self {
+        Self::signing_itself(CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// As `openssl req -x509` makes it.
+    pub(crate) fn self_signed_authority(name: &str) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self::signing_itself(params)
+    }
+
+    fn signing_itself(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         Self {
             chain: vec![certificate.der().clone()],
             key: key.into(),
@@ -86,7 +94,7 @@ impl Identity {
 }
 
 /// A receiver that answers 200 to whatever comes through TLS.
-async fn tls_receiver(identity: Identity) -> Receiver {
+pub(crate) async fn tls_receiver(identity: Identity) -> Receiver {
     let acceptor = identity.acceptor(&["http/1.1"]);
     Receiver::start(move |connection| {
         let acceptor = acceptor.clone();
@@ -109,7 +117,7 @@ pub(crate) fn trusting(authority: &Authority) -> Setup {
     Setup::with(policy(&["127.0.0.1/32"]), vec![authority.certificate.clone()])
 }
 
-fn url(receiver: &Receiver) -> String {
+pub(crate) fn url(receiver: &Receiver) -> String {
     format!("https://{RECEIVER_NAME}:{}/", receiver.address.port())
 }
 

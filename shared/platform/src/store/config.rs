@@ -1,20 +1,20 @@
-//! The table `config`: tenants, endpoints and keys. Every change of a tenant or its endpoints raises the tenant's version
-//! in the same transaction, so that ingest can tell whether its copy is current.
+//! The table `config`: tenants, endpoints and keys, as they are stored and read. `change` writes tenants and endpoints.
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use redial_domain::endpoint::Endpoint;
+use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint};
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
-use crate::keys::{self, Key};
+use crate::keys;
 use crate::seal::SealedSecrets;
+
+pub use super::change::Change;
+pub use super::event_types::Validation;
 
 /// Days that a tenant's events are kept, unless its settings say otherwise.
 pub const DEFAULT_RETENTION_DAYS: u16 = 30;
@@ -36,12 +36,25 @@ pub struct Tenant {
     /// True if it may post events of types that no catalogue has.
     #[serde(default)]
     pub allow_unknown_types: bool,
+    /// What is done with an event whose `data` does not fit the schema of its type.
+    #[serde(default)]
+    pub validation: Validation,
+    /// Where receivers of profile `voicehub` fetch an analysis: a URL with places, `profile::voicehub::check_template`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis_url: Option<String>,
+    /// Most endpoints that it may have.
+    #[serde(default = "default_max_endpoints")]
+    pub max_endpoints: u16,
     /// Shards of its time-ordered lists; only ever raised.
     pub shards: u16,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+const fn default_max_endpoints() -> u16 {
+    DEFAULT_MAX_ENDPOINTS
 }
 
 impl Tenant {
@@ -53,6 +66,9 @@ impl Tenant {
             name: String::new(),
             retention_days: DEFAULT_RETENTION_DAYS,
             allow_unknown_types: false,
+            validation: Validation::Warn,
+            analysis_url: None,
+            max_endpoints: DEFAULT_MAX_ENDPOINTS,
             shards: keys::DEFAULT_SHARDS,
             created_at: now,
             updated_at: now,
@@ -104,25 +120,25 @@ pub struct ApiKey {
     /// When it was last used, to the hour. Releases before the attribute `u` noted it here, in the JSON: the later counts.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
+    /// From when on it is none any more; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
-/// One change of a tenant's configuration.
-#[derive(Debug)]
-pub enum Change<'a> {
-    /// A tenant is made or its settings are set.
-    PutTenant(&'a Tenant),
-    /// An endpoint is made or set; its `version` is filled in.
-    PutEndpoint(&'a mut Endpoint, &'a SealedSecrets),
-    /// An endpoint is deleted.
-    DeleteEndpoint(&'a EndpointId),
+impl ApiKey {
+    /// True if it is valid no more.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     // Plain structures of strings and numbers: serialising them cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn parse<'a, T: Deserialize<'a>>(item: &'a Item, attribute: &'static str) -> Result<T, StoreError> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(item: &'a Item, attribute: &'static str) -> Result<T, StoreError> {
     let value = item
         .get_text(attribute)
         .and_then(|text| serde_json::from_str(text).ok());
@@ -159,83 +175,19 @@ impl Store {
             .consistent_read(true);
         let (mut settings, mut endpoints) = (None, Vec::new());
         for item in self.query_all(query, usize::MAX).await? {
-            if item.key().sk == "tenant" {
+            let sk = item.key().sk;
+            if sk == "tenant" {
                 settings = Some(parse::<Tenant>(&item, "j")?);
-            } else {
+            } else if sk.starts_with(keys::ENDPOINT_PREFIX) {
                 endpoints.push(Arc::new(read_endpoint(&item)?));
             }
+            // What else a later release may keep here is not for this one.
         }
         Ok(settings.map(|tenant| TenantConfig {
             version,
             tenant,
             endpoints,
         }))
-    }
-
-    /// Applies `change` if the tenant's version is still `expected` (0: there is no tenant yet). Answers the new version.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if somebody else changed the tenant's configuration since `expected` was read.
-    pub async fn change(&self, tenant: &TenantId, expected: u64, change: Change<'_>) -> Result<u64, StoreError> {
-        let version = expected + 1;
-        let table = &self.tables.config;
-        let put = |item: Item| Put::builder().table_name(table).set_item(Some(item.0)).build().ok();
-        let mut writes = Vec::new();
-        match change {
-            Change::PutTenant(settings) => {
-                let item = Item::from(&keys::tenant(tenant)).text("j", json(settings));
-                writes.push(TransactWriteItem::builder().set_put(put(item)).build());
-                let entry = Item::from(&keys::directory(tenant)).text("j", json(settings));
-                writes.push(TransactWriteItem::builder().set_put(put(entry)).build());
-            }
-            Change::PutEndpoint(endpoint, sealed) => {
-                endpoint.version = version;
-                let key = keys::endpoint(tenant, &endpoint.id);
-                let sealed = sealed.as_bytes().to_vec();
-                let item = Item::from(&key).text("j", json(endpoint)).bytes("x", sealed);
-                writes.push(TransactWriteItem::builder().set_put(put(item)).build());
-            }
-            Change::DeleteEndpoint(endpoint) => {
-                let key = Some(Item::from(&keys::endpoint(tenant, endpoint)).0);
-                let delete = Delete::builder().table_name(table).set_key(key).build().ok();
-                writes.push(TransactWriteItem::builder().set_delete(delete).build());
-            }
-        }
-        for copy in 0..keys::VERSION_COPIES {
-            writes.push(self.raise_version(&keys::version(tenant, copy), expected, version));
-        }
-        let answer = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(version),
-            Err(error) if is_conflict(&error) => Err(StoreError::Conflict("the tenant's configuration")),
-            Err(error) => Err(dynamo("TransactWriteItems")(error)),
-        }
-    }
-
-    fn raise_version(&self, copy: &Key, expected: u64, version: u64) -> TransactWriteItem {
-        let number = |version: u64| n(i64::try_from(version).unwrap_or(i64::MAX));
-        let condition = if expected == 0 {
-            "attribute_not_exists(pk)"
-        } else {
-            "v = :expected"
-        };
-        let update = Update::builder()
-            .table_name(&self.tables.config)
-            .set_key(Some(Item::from(copy).0))
-            .update_expression("SET v = :v")
-            .condition_expression(condition)
-            .expression_attribute_values(":v", number(version));
-        let update = if expected == 0 {
-            update
-        } else {
-            update.expression_attribute_values(":expected", number(expected))
-        };
-        TransactWriteItem::builder().set_update(update.build().ok()).build()
     }
 
     /// Tenants after `after`, by id, at most `limit`.
@@ -378,15 +330,4 @@ fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
         endpoint: parse(item, "j")?,
         sealed: SealedSecrets::from_bytes(sealed),
     })
-}
-
-fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
-        return false;
-    };
-    let code = |reason: &aws_sdk_dynamodb::types::CancellationReason| reason.code.clone().unwrap_or_default();
-    canceled
-        .cancellation_reasons()
-        .iter()
-        .any(|reason| matches!(code(reason).as_str(), "ConditionalCheckFailed" | "TransactionConflict"))
 }

@@ -2,7 +2,8 @@
 //! queue is only its clock.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use redial_domain::delivery::DeliveryState;
+use redial_domain::delivery::{DeadReason, DeliveryState};
+use redial_domain::endpoint::dead_letter::DeadLetter;
 use redial_domain::{DeliveryId, EventId, EventTypeName, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, is_refused, n, s};
@@ -60,6 +61,8 @@ pub struct DeliveryRecord {
     pub due_at: Option<Timestamp>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+    /// True for a dead one that its endpoint does not keep: it is counted, and in no list of dead letters.
+    pub dropped: bool,
     /// W3C trace context of the request that brought the event. Stored while the delivery waits for the sweeper; otherwise
     /// it rides in the message.
     pub traceparent: Option<String>,
@@ -96,8 +99,19 @@ impl DeliveryRecord {
             next_at: None,
             due_at: None,
             expires_at,
+            dropped: false,
             traceparent: message.traceparent.clone(),
         }
+    }
+
+    /// Gives it up at `now`. It is kept as its endpoint's settings say, and no longer than its event.
+    pub fn die(&mut self, reason: DeadReason, kept: DeadLetter, now: Timestamp) {
+        self.state = DeliveryState::Dead;
+        self.reason = Some(reason.as_str().to_owned());
+        self.next_at = None;
+        self.due_at = None;
+        self.dropped = !kept.keep;
+        self.expires_at = kept.kept_until(now, self.expires_at);
     }
 
     /// Its key.
@@ -106,11 +120,12 @@ impl DeliveryRecord {
         keys::delivery(&self.tenant, &self.id, self.accepted_at, self.shards)
     }
 
-    fn to_item(&self) -> Item {
-        let listed = matches!(
-            self.state,
-            DeliveryState::Retrying | DeliveryState::Held | DeliveryState::Dead
-        );
+    pub(super) fn to_item(&self) -> Item {
+        let listed = match self.state {
+            DeliveryState::Retrying | DeliveryState::Held => true,
+            DeliveryState::Dead => !self.dropped,
+            DeliveryState::Queued | DeliveryState::Succeeded | DeliveryState::Canceled => false,
+        };
         let state_list = listed.then(|| keys::state_partition(&self.tenant, &self.id.endpoint, self.state));
         // Only what was set aside is written in these states, and 57 bytes rarely make it another write unit.
         let waits = matches!(self.state, DeliveryState::Queued | DeliveryState::Held);
@@ -163,6 +178,7 @@ pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
     let attempts = item.need("n", attempts)?;
     let ttl_ms = item.get_number("ttl").map(|seconds| seconds.saturating_mul(1000));
     let shards = item.get_number("sh").and_then(|n| u16::try_from(n).ok());
+    let state = item.need("st", item.get_text("st").and_then(DeliveryState::parse))?;
     Ok(DeliveryRecord {
         tenant,
         id,
@@ -172,13 +188,15 @@ pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
             "ty",
             item.get_text("ty").and_then(|text| EventTypeName::parse(text).ok()),
         )?,
-        state: item.need("st", item.get_text("st").and_then(DeliveryState::parse))?,
+        state,
         attempts,
         last: read_attempt(item, attempts, item.get_bytes("rb").unwrap_or_default().to_vec()),
         reason: item.get_text("rs").map(str::to_owned),
         next_at: item.get_moment("nx"),
         due_at: item.get_moment("qt"),
         expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
+        // Every other dead one is in its list.
+        dropped: state == DeliveryState::Dead && item.get_text("w").is_none(),
         traceparent: item.get_text("tp").map(str::to_owned),
     })
 }
@@ -304,7 +322,7 @@ impl Store {
             .await
     }
 
-    async fn put_if(
+    pub(super) async fn put_if(
         &self,
         item: Item,
         condition: &str,
@@ -318,6 +336,10 @@ impl Store {
             .condition_expression(condition);
         for (name, value) in values {
             put = put.expression_attribute_values(*name, value.clone());
+        }
+        if condition.contains("#at") {
+            // A reserved word.
+            put = put.expression_attribute_names("#at", "at");
         }
         match put.send().await {
             Ok(_) => Ok(Recorded::Written),
@@ -367,7 +389,7 @@ impl Store {
     }
 }
 
-fn read_attempt_row(event: &EventId, item: &Item) -> Result<(DeliveryId, AttemptRecord), StoreError> {
+pub(super) fn read_attempt_row(event: &EventId, item: &Item) -> Result<(DeliveryId, AttemptRecord), StoreError> {
     let sk = item.key().sk;
     let mut parts = sk.split('/');
     let (endpoint, replay, number) = (parts.next(), parts.next(), parts.next());

@@ -1,7 +1,7 @@
 //! What is due, page by page. One row that cannot be read must never hide the others, whoever they belong to: it is told and
 //! left as it is.
 
-use redial_domain::{ReplayId, TenantId, Timestamp};
+use redial_domain::{ErasureId, ReplayId, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::{Store, StoreError, dynamo, n, s};
@@ -15,6 +15,8 @@ pub enum Due {
     Delivery(Box<DeliveryRecord>),
     /// A replay job whose worker stopped.
     Job(TenantId, ReplayId),
+    /// An erasure whose worker stopped, or whose second look is due.
+    Erasure(TenantId, ErasureId),
 }
 
 /// A place in a partition of `by_due`, after the last row that was read.
@@ -88,6 +90,9 @@ impl DuePage {
 
 fn read(row: Attributes) -> Result<Due, StoreError> {
     let item = Item::stored(row)?;
+    if let Some((tenant, erasure)) = keys::erasure_of(&item.key()) {
+        return Ok(Due::Erasure(tenant, erasure));
+    }
     match keys::job_of(&item.key()) {
         Some((tenant, replay)) => Ok(Due::Job(tenant, replay)),
         None => Ok(Due::Delivery(Box::new(read_delivery(&item)?))),

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use redial_domain::event::Content;
-use redial_domain::{AgentId, EndpointId, EventId, EventTypeName, TenantId, Timestamp};
+use redial_domain::{AgentId, EndpointId, ErasureId, EventId, EventTypeName, TenantId, Timestamp};
+use serde_json::value::RawValue;
 
+use super::lists::After;
 use super::{Store, StoreError, dynamo, n};
 use crate::blob;
 use crate::item::Item;
@@ -42,6 +44,19 @@ pub struct StoredEvent {
     pub packed: Vec<u8>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+    /// Set once it is erased: then nothing is left of what it said.
+    pub erased: Option<Erased>,
+}
+
+/// That an event was erased: what a tombstone keeps besides the event's id, its type and the endpoints that it matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// When.
+    pub at: Timestamp,
+    /// Which erasure did it.
+    pub by: ErasureId,
+    /// The shard that the event's time row lies in: it cannot be told without the call.
+    pub shard: u16,
 }
 
 /// What became of a put.
@@ -68,14 +83,58 @@ impl StoredEvent {
         Ok(blob::to_content(&self.packed)?)
     }
 
+    /// Where it stands in the lists of its tenant's events.
+    #[must_use]
+    pub fn place(&self) -> After {
+        let key = if self.own_id {
+            keys::time_row(&self.tenant, self.shard(), self.accepted_at, &self.id)
+        } else {
+            keys::event(&self.tenant, &self.id)
+        };
+        After::event(key.sk)
+    }
+
     /// The shard that its time row lies in.
     #[must_use]
     pub fn shard(&self) -> u16 {
-        keys::event_shard(self.call_id.as_deref(), self.id.as_str(), self.shards)
+        let told = || keys::event_shard(self.call_id.as_deref(), self.id.as_str(), self.shards);
+        self.erased.as_ref().map_or_else(told, |erased| erased.shard)
+    }
+
+    /// What is left of it once it is erased: no content, agent, call or digest (a fingerprint of what it said).
+    ///
+    /// # Errors
+    /// None in practice: it writes to memory.
+    pub fn tombstone(&self, at: Timestamp, by: &ErasureId) -> Result<Self, StoreError> {
+        // A release that knows no tombstones reads an event without data.
+        let empty = Content {
+            event_type: self.event_type.clone(),
+            occurred_at: None,
+            agent: None,
+            data: RawValue::NULL.to_owned(),
+            related: BTreeMap::new(),
+            links: BTreeMap::new(),
+        };
+        Ok(Self {
+            digest: Vec::new(),
+            agent: None,
+            call_id: None,
+            packed: blob::from_content(&empty)?,
+            erased: Some(Erased {
+                at,
+                by: by.clone(),
+                shard: self.shard(),
+            }),
+            ..self.clone()
+        })
     }
 
     fn described(&self, item: Item) -> Item {
+        let erased = self.erased.as_ref();
         item.moment("at", self.accepted_at)
+            .maybe_number("er", erased.map(|erased| erased.at.as_millis()))
+            .maybe_text("ei", erased.map(|erased| erased.by.as_str()))
+            .maybe_number("es", erased.map(|erased| erased.shard.into()))
             .number("sh", self.shards.into())
             .texts("m", self.matched.iter().map(EndpointId::as_str))
             .text("ty", self.event_type.as_str())
@@ -84,14 +143,14 @@ impl StoredEvent {
             .number("ttl", self.expires_at.as_secs())
     }
 
-    fn to_item(&self) -> Item {
+    pub(super) fn to_item(&self) -> Item {
         self.described(Item::from(&keys::event(&self.tenant, &self.id)))
             .flag("own", self.own_id)
             .bytes("d", self.digest.clone())
             .bytes("b", self.packed.clone())
     }
 
-    fn to_time_row(&self) -> Item {
+    pub(super) fn to_time_row(&self) -> Item {
         self.described(Item::from(&keys::time_row(
             &self.tenant,
             self.shard(),
@@ -126,7 +185,18 @@ pub(super) fn read_event(tenant: &TenantId, id: EventId, item: &Item) -> Result<
         call_id: item.get_text("c").map(str::to_owned),
         packed: item.get_bytes("b").unwrap_or_default().to_vec(),
         expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
+        erased: read_erased(item)?,
     })
+}
+
+fn read_erased(item: &Item) -> Result<Option<Erased>, StoreError> {
+    let Some(at) = item.get_moment("er") else {
+        return Ok(None);
+    };
+    let by = item.get_text("ei").and_then(|text| ErasureId::parse(text).ok());
+    let shard = item.get_number("es").and_then(|n| u16::try_from(n).ok());
+    let (by, shard) = (item.need("ei", by)?, item.need("es", shard)?);
+    Ok(Some(Erased { at, by, shard }))
 }
 
 /// Reads an item of an events partition: an event, or the time row of one.
@@ -188,11 +258,25 @@ impl Store {
         self.delete_all(&self.tables.events, &[key]).await
     }
 
-    /// An event by its id, if it is stored and not past its retention at `now`.
+    /// An event by its id, if it is stored, not erased and not past its retention at `now`.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item cannot be read.
     pub async fn event(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+        now: Timestamp,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let event = self.event_or_tombstone(tenant, id, now).await?;
+        Ok(event.filter(|event| event.erased.is_none()))
+    }
+
+    /// An event by its id, if it is stored and not past its retention at `now`, erased or not.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or the item cannot be read.
+    pub async fn event_or_tombstone(
         &self,
         tenant: &TenantId,
         id: &EventId,
@@ -203,14 +287,16 @@ impl Store {
         Ok(event.filter(|event| event.expires_at > now))
     }
 
-    /// Those of some events that exist, in no order, past their retention or not. The ids must be distinct.
+    /// Those of some events that exist and are not erased, in no order, past their retention or not. The ids must be
+    /// distinct.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item cannot be read.
     pub async fn events(&self, tenant: &TenantId, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError> {
         let ids: BTreeMap<Key, &EventId> = ids.iter().map(|id| (keys::event(tenant, id), id)).collect();
         let keys: Vec<Key> = ids.keys().cloned().collect();
-        let items = self.get_all(&self.tables.events, &keys, true).await?;
+        let mut items = self.get_all(&self.tables.events, &keys, true).await?;
+        items.retain(|item| item.get_moment("er").is_none());
         let read = |item: &Item| {
             let id = item.need("pk", ids.get(&item.key()))?;
             read_event(tenant, (*id).clone(), item)

@@ -1,22 +1,23 @@
-//! Lists by time, newest first: a tenant's events, an endpoint's deliveries. Each list is spread over shards; their sort
-//! keys compare across shards, so a page is the merge of one query a shard, and the cursor is the last sort key.
+//! Lists by time: a tenant's events, an endpoint's deliveries. Each lies spread over shards whose sort keys compare, so a
+//! page is the merge of one stream a shard (`walk`), and the cursor is the last sort key. The work of a page is bounded.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::delivery::DeliveryState;
+use redial_domain::filter::TypePattern;
 use redial_domain::id::encode_time;
-use redial_domain::{AgentId, EndpointId, EventTypeName, TenantId, Timestamp};
+use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::events::{StoredEvent, read_listed};
+pub use super::walk::{MAX_EXAMINED, MAX_FURTHER_QUERIES, MAX_STREAMS};
+use super::walk::{Stream, Wanted, readable, walk};
 use super::{Store, StoreError, n, s};
-use crate::item::Item;
 use crate::keys;
 
-/// Queries of one list under way at once.
-const CONCURRENT_QUERIES: usize = 16;
+/// What a list of events needs of an item: all but the content and the digest of the request.
+const WITHOUT_CONTENT: &str = "pk, sk, #at, sh, m, ty, ag, c, own, er, ei, es, #ttl, fv";
 
 /// A stretch of time: from `since` up to, not reaching, `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +30,28 @@ pub struct Range {
 
 impl Range {
     /// Sort keys from `.0` to `.1`, both inclusive: `~~` sorts after everything that follows a time.
-    fn bounds(self) -> (String, String) {
+    pub(super) fn bounds(self) -> (String, String) {
         (
             encode_time(self.since),
             format!("{}~~", encode_time(self.until.plus_millis(-1))),
         )
     }
+
+    /// True if no moment lies in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.since >= self.until
+    }
+
+    /// True if `at` lies in it.
+    #[must_use]
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.since <= at && at < self.until
+    }
 }
 
 /// Where a page begins: after this sort key, and after this endpoint within it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct After {
     /// The last item's sort key.
     #[serde(rename = "k")]
@@ -48,183 +61,310 @@ pub struct After {
     pub endpoint: String,
 }
 
+impl After {
+    /// In a list of events.
+    #[must_use]
+    pub fn event(sort_key: impl Into<String>) -> Self {
+        Self {
+            sort_key: sort_key.into(),
+            endpoint: String::new(),
+        }
+    }
+}
+
+/// Which end of a list comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// `desc`.
+    #[default]
+    NewestFirst,
+    /// `asc`.
+    OldestFirst,
+}
+
+impl Order {
+    /// Which of two places comes first.
+    pub fn compare(self, a: &After, b: &After) -> Ordering {
+        match self {
+            Self::NewestFirst => b.cmp(a),
+            Self::OldestFirst => a.cmp(b),
+        }
+    }
+}
+
+/// Which page of a tenant's list.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Whose.
+    pub tenant: &'a TenantId,
+    /// The tenant's shards.
+    pub shards: u16,
+    /// When accepted; of a replay: when asked for.
+    pub range: Range,
+    /// Which end first.
+    pub order: Order,
+    /// Where the page before ended.
+    pub after: Option<&'a After>,
+    /// Most items.
+    pub limit: usize,
+    /// What expires before it is not shown.
+    pub now: Timestamp,
+}
+
 /// Which events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Only of this type.
-    pub event_type: Option<EventTypeName>,
+    /// Only of such a type.
+    pub event_type: Option<TypePattern>,
     /// Only of this agent.
     pub agent: Option<AgentId>,
+    /// Only those that matched this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Only of this call.
+    pub call_id: Option<String>,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Of these endpoints.
+    pub endpoints: Vec<EndpointId>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+    /// Only of such events.
+    pub event_type: Option<TypePattern>,
+    /// Only with this reason.
+    pub reason: Option<String>,
+}
+
+impl DeliveryFilter {
+    /// Partitions that the answer lies in.
+    #[must_use]
+    pub fn streams(&self, shards: u16) -> usize {
+        self.endpoints.len() * if self.is_indexed() { 1 } else { usize::from(shards) }
+    }
+
+    const fn is_indexed(&self) -> bool {
+        matches!(
+            self.state,
+            Some(DeliveryState::Retrying | DeliveryState::Held | DeliveryState::Dead)
+        )
+    }
 }
 
 /// One page, and where the next begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The items, newest first.
+    /// The items in the list's order. There may be none and a next page all the same: the work of a page is bounded.
     pub items: Vec<T>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<After>,
+    /// Items that stand here and cannot be read: passed by.
+    pub unreadable: usize,
+}
+
+/// A query, and what its items must be besides.
+struct Narrowed {
+    query: QueryFluentBuilder,
+    conditions: String,
+}
+
+impl Narrowed {
+    fn to(mut self, condition: &str, value: Option<(&str, &str)>) -> Self {
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
+        if let Some((name, text)) = value {
+            self.query = self.query.expression_attribute_values(name, s(text));
+        }
+        self
+    }
+
+    fn to_type(self, pattern: Option<&TypePattern>) -> Self {
+        match pattern {
+            None => self,
+            Some(TypePattern::Exact(name)) => self.to("ty = :type", Some((":type", name.as_str()))),
+            Some(TypePattern::Below(name)) => self.to("begins_with(ty, :type)", Some((":type", &format!("{name}.")))),
+        }
+    }
+
+    fn finish(self) -> QueryFluentBuilder {
+        self.query.filter_expression(self.conditions)
+    }
+}
+
+impl Question<'_> {
+    fn wanted(&self, selective: bool) -> Wanted<'_> {
+        Wanted {
+            order: self.order,
+            after: self.after,
+            limit: self.limit,
+            selective,
+        }
+    }
 }
 
 impl Store {
-    fn newest_first(&self, query: QueryFluentBuilder, limit: usize, now: Timestamp) -> QueryFluentBuilder {
-        query
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", n(now.as_secs()))
+    /// What a partition has of the question that is not past its retention.
+    fn asked(&self, question: &Question<'_>, pk: &str) -> Narrowed {
+        let (mut from, mut to) = question.range.bounds();
+        if let Some(after) = question.after {
+            match question.order {
+                Order::NewestFirst => to.clone_from(&after.sort_key),
+                Order::OldestFirst => from.clone_from(&after.sort_key),
+            }
+        }
+        let query = self.partition(&self.tables.events, pk, &from, &to);
+        Narrowed {
+            query: query
+                .scan_index_forward(question.order == Order::OldestFirst)
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", n(question.now.as_secs())),
+            conditions: "#ttl > :now".to_owned(),
+        }
     }
 
-    /// A page of a tenant's events, newest first.
+    /// A page of a tenant's events that are not erased, in these of its shards; those with the platform's own ids come from their time rows.
+    /// With `contents`, the others have theirs.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of the question, none belongs to another"
-    )]
+    /// [`StoreError`] if DynamoDB fails.
     pub async fn list_events(
         &self,
-        tenant: &TenantId,
-        shards: u16,
-        range: Range,
+        question: &Question<'_>,
+        shards: impl IntoIterator<Item = u16>,
         filter: &EventFilter,
-        after: Option<&After>,
-        limit: usize,
-        now: Timestamp,
+        contents: bool,
     ) -> Result<Page<StoredEvent>, StoreError> {
-        let (from, to) = range.bounds();
-        let queries = (0..shards).map(|shard| {
-            let pk = keys::events_partition(tenant, shard);
-            let query = self.partition(
-                &self.tables.events,
-                &pk,
-                &from,
-                after.map_or(&to, |after| &after.sort_key),
-            );
-            let mut conditions = "#ttl > :now AND attribute_not_exists(own)".to_owned();
-            let mut query = self.newest_first(query, limit + 2, now);
-            if let Some(event_type) = &filter.event_type {
-                conditions.push_str(" AND ty = :type");
-                query = query.expression_attribute_values(":type", s(event_type.as_str()));
+        if question.range.is_empty() {
+            return Ok(Page::empty());
+        }
+        let EventFilter {
+            event_type,
+            agent,
+            endpoint,
+            call_id,
+        } = filter;
+        let streams = shards.into_iter().map(|shard| {
+            let pk = keys::events_partition(question.tenant, shard);
+            let mut asked = self
+                .asked(question, &pk)
+                .to("attribute_not_exists(own) AND attribute_not_exists(er)", None);
+            if let Some(agent) = agent {
+                asked = asked.to("ag = :agent", Some((":agent", agent.as_str())));
             }
-            if let Some(agent) = &filter.agent {
-                conditions.push_str(" AND ag = :agent");
-                query = query.expression_attribute_values(":agent", s(agent.as_str()));
+            if let Some(endpoint) = endpoint {
+                asked = asked.to("contains(m, :endpoint)", Some((":endpoint", endpoint.as_str())));
             }
-            query.filter_expression(conditions)
+            if let Some(call_id) = call_id {
+                asked = asked.to("c = :call", Some((":call", call_id)));
+            }
+            let mut query = asked.to_type(event_type.as_ref()).finish();
+            if !contents {
+                query = query
+                    .projection_expression(WITHOUT_CONTENT)
+                    .expression_attribute_names("#at", "at");
+            }
+            Stream::new(query, "")
         });
-        let items = self.merged(queries, limit + 2).await?;
-        let beyond = |item: &Item| after.is_none_or(|after| item.key().sk < after.sort_key);
-        let mut items: Vec<Item> = items.into_iter().filter(beyond).collect();
-        items.sort_by_cached_key(|item| Reverse(item.key().sk));
-        let next = (items.len() > limit).then(|| After {
-            sort_key: items[limit - 1].key().sk,
-            endpoint: String::new(),
-        });
-        items.truncate(limit);
-        let read = |item: &Item| read_listed(tenant, item);
+        let selective = event_type.is_some() || agent.is_some() || endpoint.is_some() || call_id.is_some();
+        let walked = walk(streams.collect(), question.wanted(selective)).await?;
+        let (items, unreadable) = readable(walked.items, |item| read_listed(question.tenant, item))?;
         Ok(Page {
-            items: items.iter().map(read).collect::<Result<_, _>>()?,
-            next,
+            items,
+            next: walked.next,
+            unreadable: unreadable.len(),
         })
     }
 
-    /// A page of the recorded deliveries of some endpoints, newest first; with `state`, only those.
+    /// A page of the recorded deliveries of some endpoints.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of the question, none belongs to another"
-    )]
+    /// [`StoreError`] if DynamoDB fails.
     pub async fn list_deliveries(
         &self,
+        question: &Question<'_>,
+        filter: &DeliveryFilter,
+    ) -> Result<Page<DeliveryRecord>, StoreError> {
+        if question.range.is_empty() {
+            return Ok(Page::empty());
+        }
+        let mut streams = Vec::with_capacity(filter.streams(question.shards));
+        for endpoint in &filter.endpoints {
+            let queries: Vec<Narrowed> = match filter.state.filter(|_| filter.is_indexed()) {
+                Some(state) => {
+                    let mut asked = self.asked(question, &keys::state_partition(question.tenant, endpoint, state));
+                    let indexed = asked.query.index_name(keys::BY_STATE);
+                    asked.query = indexed.key_condition_expression("w = :pk AND sk BETWEEN :from AND :to");
+                    vec![asked]
+                }
+                None => (0..question.shards)
+                    .map(|shard| self.asked(question, &keys::deliveries_partition(question.tenant, endpoint, shard)))
+                    .map(|asked| match filter.state {
+                        Some(state) => asked.to("st = :state", Some((":state", state.as_str()))),
+                        None => asked,
+                    })
+                    .collect(),
+            };
+            for mut asked in queries {
+                if let Some(reason) = &filter.reason {
+                    asked = asked.to("rs = :reason", Some((":reason", reason)));
+                }
+                let query = asked.to_type(filter.event_type.as_ref()).finish();
+                streams.push(Stream::new(query, endpoint.as_str()));
+            }
+        }
+        let dropped = filter.state.is_some() && !filter.is_indexed();
+        let selective = dropped || filter.reason.is_some() || filter.event_type.is_some();
+        let walked = walk(streams, question.wanted(selective)).await?;
+        let (items, unreadable) = readable(walked.items, read_delivery)?;
+        Ok(Page {
+            items,
+            next: walked.next,
+            unreadable: unreadable.len(),
+        })
+    }
+
+    /// The latest deliveries that are held for an endpoint, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn latest_held(
+        &self,
         tenant: &TenantId,
-        endpoints: &[EndpointId],
-        shards: u16,
-        state: Option<DeliveryState>,
-        range: Range,
-        after: Option<&After>,
+        endpoint: &EndpointId,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Page<DeliveryRecord>, StoreError> {
-        let (from, to) = range.bounds();
-        let to = after.map_or(&to, |after| &after.sort_key);
-        // Those of one sort key, one for each endpoint, may span two pages.
-        let depth = limit + 2;
-        let queries = endpoints.iter().flat_map(|endpoint| match state {
-            Some(state @ (DeliveryState::Retrying | DeliveryState::Held | DeliveryState::Dead)) => {
-                vec![self.state_query(tenant, endpoint, state, &from, to, depth, now)]
-            }
-            _ => (0..shards)
-                .map(|shard| self.shard_query(tenant, endpoint, shard, state, &from, to, depth, now))
-                .collect(),
-        });
-        let queries: Vec<_> = queries.collect();
-        let items = self.merged(queries, depth).await?;
-        let mut records = items.iter().map(read_delivery).collect::<Result<Vec<_>, _>>()?;
-        let place = |record: &DeliveryRecord| (record.key().sk, record.id.endpoint.as_str().to_owned());
-        if let Some(After { sort_key, endpoint }) = after {
-            records.retain(|record| place(record) < (sort_key.clone(), endpoint.clone()));
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let question = Question {
+            tenant,
+            shards: 1,
+            range: Range {
+                since: Timestamp::default(),
+                // The clocks of two environments differ.
+                until: now.plus_millis(keys::HOUR_MS),
+            },
+            order: Order::NewestFirst,
+            after: None,
+            limit,
+            now,
+        };
+        let filter = DeliveryFilter {
+            endpoints: vec![endpoint.clone()],
+            state: Some(DeliveryState::Held),
+            ..DeliveryFilter::default()
+        };
+        Ok(self.list_deliveries(&question, &filter).await?.items)
+    }
+}
+
+impl<T> Page<T> {
+    /// The only page of an empty list.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+            unreadable: 0,
         }
-        records.sort_by_cached_key(|record| Reverse(place(record)));
-        let next = (records.len() > limit).then(|| {
-            let (sort_key, endpoint) = place(&records[limit - 1]);
-            After { sort_key, endpoint }
-        });
-        records.truncate(limit);
-        Ok(Page { items: records, next })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a private step of list_deliveries")]
-    fn state_query(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        state: DeliveryState,
-        from: &str,
-        to: &str,
-        depth: usize,
-        now: Timestamp,
-    ) -> QueryFluentBuilder {
-        let pk = keys::state_partition(tenant, endpoint, state);
-        let query = self
-            .partition(&self.tables.events, &pk, from, to)
-            .index_name(keys::BY_STATE);
-        let query = query.key_condition_expression("w = :pk AND sk BETWEEN :from AND :to");
-        self.newest_first(query, depth, now).filter_expression("#ttl > :now")
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a private step of list_deliveries")]
-    fn shard_query(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        shard: u16,
-        state: Option<DeliveryState>,
-        from: &str,
-        to: &str,
-        depth: usize,
-        now: Timestamp,
-    ) -> QueryFluentBuilder {
-        let pk = keys::deliveries_partition(tenant, endpoint, shard);
-        let query = self.newest_first(self.partition(&self.tables.events, &pk, from, to), depth, now);
-        match state {
-            None => query.filter_expression("#ttl > :now"),
-            Some(state) => query
-                .filter_expression("#ttl > :now AND st = :state")
-                .expression_attribute_values(":state", s(state.as_str())),
-        }
-    }
-
-    async fn merged(
-        &self,
-        queries: impl IntoIterator<Item = QueryFluentBuilder>,
-        depth: usize,
-    ) -> Result<Vec<Item>, StoreError> {
-        let answers = futures_util::stream::iter(queries.into_iter().map(|query| self.query_all(query, depth)));
-        let lists: Vec<Vec<Item>> = answers.buffer_unordered(CONCURRENT_QUERIES).try_collect().await?;
-        Ok(lists.into_iter().flatten().collect())
     }
 }

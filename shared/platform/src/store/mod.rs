@@ -1,13 +1,22 @@
 //! What Redial remembers: both tables, behind typed operations. The only code that calls DynamoDB. Decides nothing about
 //! deliveries; writes what it is told and answers questions. docs/DATA.md draws the items.
 
+pub mod calls;
+pub mod change;
 pub mod config;
 pub mod deliveries;
 pub mod due;
+pub mod erase;
+pub mod erase_tenant;
+pub mod erasures;
+pub mod event_types;
 pub mod events;
 pub mod lists;
+pub mod lookups;
+pub mod pace;
 pub mod replays;
 pub mod sweep;
+mod walk;
 
 use std::time::Duration;
 
@@ -212,6 +221,15 @@ impl Store {
 
     /// The items of `keys` that exist, in no order. The keys must be distinct.
     async fn get_all(&self, table: &str, keys: &[Key], consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let items = self.get_all_unchecked(table, keys, consistent).await?;
+        Ok(items
+            .into_iter()
+            .map(|item| Item::stored(item.0))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// As [`Store::get_all`], of whatever form the items are.
+    async fn get_all_unchecked(&self, table: &str, keys: &[Key], consistent: bool) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         let mut wanted: Vec<Attributes> = keys.iter().map(|key| Item::from(key).0).collect();
         let mut tries = 0;
@@ -225,7 +243,7 @@ impl Store {
             let call = self.client.batch_get_item().request_items(table, keys);
             let answer = call.send().await.map_err(dynamo("BatchGetItem"))?;
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                found.push(Item::stored(item)?);
+                found.push(Item(item));
             }
             wanted = answer
                 .unprocessed_keys

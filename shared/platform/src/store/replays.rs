@@ -132,6 +132,7 @@ impl Store {
         Ok(Page {
             items: items.iter().map(read_delivery).collect::<Result<_, _>>()?,
             next,
+            unreadable: 0,
         })
     }
 
@@ -192,17 +193,21 @@ impl Store {
                 .partition(&self.tables.events, &pk, &from, &to)
                 .index_name(keys::BY_STATE);
             let query = query.key_condition_expression("w = :pk AND sk BETWEEN :from AND :to");
-            return vec![unexpired(query).filter_expression("#ttl > :now")];
+            return vec![unexpired(query).filter_expression("#ttl > :now AND attribute_not_exists(er)")];
         }
         let states = state.map_or(
             vec![DeliveryState::Succeeded, DeliveryState::Dead, DeliveryState::Canceled],
             |s| vec![s],
         );
         let names: Vec<String> = (0..states.len()).map(|i| format!(":s{i}")).collect();
-        let filter = format!("#ttl > :now AND st IN ({})", names.join(", "));
+        // A dead one that is in no list is one that its endpoint does not keep.
+        let kept = "(st <> :dead OR attribute_exists(w))";
+        let kept = format!("{kept} AND attribute_not_exists(er)");
+        let filter = format!("#ttl > :now AND st IN ({}) AND {kept}", names.join(", "));
         let query = |shard| {
             let pk = keys::deliveries_partition(tenant, endpoint, shard);
             let query = unexpired(self.partition(&self.tables.events, &pk, &from, &to)).filter_expression(&filter);
+            let query = query.expression_attribute_values(":dead", s(DeliveryState::Dead.as_str()));
             names.iter().zip(&states).fold(query, |query, (name, state)| {
                 query.expression_attribute_values(name, s(state.as_str()))
             })

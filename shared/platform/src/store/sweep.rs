@@ -1,12 +1,14 @@
 //! What the sweeper needs: which tenants were active, how far it has seen, and what it counts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::{decode_time, encode_time};
 use redial_domain::{EndpointId, EventId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::calls::read_call;
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::events::{StoredEvent, read_listed};
 use super::{Store, StoreError};
@@ -69,6 +71,12 @@ pub struct CallEvent {
     pub accepted_at: Timestamp,
     /// Which.
     pub event: EventId,
+}
+
+impl fmt::Display for CallEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", encode_time(self.accepted_at), self.event)
+    }
 }
 
 impl Store {
@@ -201,7 +209,7 @@ impl Store {
         let query = self
             .partition(&self.tables.events, &pk, &encode_time(since), &to)
             .filter_expression("attribute_not_exists(own)")
-            .projection_expression("pk, sk, #at, sh, m, ty, ag, c, #ttl, fv")
+            .projection_expression("pk, sk, #at, sh, m, ty, ag, c, er, ei, es, #ttl, fv")
             .expression_attribute_names("#at", "at")
             .expression_attribute_names("#ttl", "ttl")
             .consistent_read(consistent);
@@ -287,9 +295,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let rows = calls.iter().filter_map(|(call_id, events)| {
             let first = events.iter().map(|event| event.accepted_at).min()?;
-            let texts = events
-                .iter()
-                .map(|event| format!("{}/{}", encode_time(event.accepted_at), event.event));
+            let texts = events.iter().map(ToString::to_string);
             Some(
                 Item::from(&keys::call(tenant, call_id, first))
                     .texts("ev", texts)
@@ -297,6 +303,24 @@ impl Store {
             )
         });
         self.put_all(&self.tables.events, rows).await
+    }
+
+    /// Notes events of a call in a row of `row_at`, for whoever erases the call.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn note_call(
+        &self,
+        tenant: &TenantId,
+        call_id: &str,
+        row_at: Timestamp,
+        events: &[CallEvent],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = Item::from(&keys::call(tenant, call_id, row_at))
+            .texts("ev", events.iter().map(ToString::to_string))
+            .number("ttl", expires_at.as_secs());
+        self.put(&self.tables.events, row).await
     }
 
     /// The events of a call that the sweeper has noted, oldest first.
@@ -307,13 +331,7 @@ impl Store {
         let query = self.partition(&self.tables.events, &keys::call_partition(tenant, call_id), " ", "~");
         let mut events = Vec::new();
         for item in self.query_all(query, usize::MAX).await? {
-            for text in item.get_texts("ev") {
-                let read = text
-                    .split_once('/')
-                    .and_then(|(at, id)| Some((decode_time(at)?, EventId::parse(id).ok()?)));
-                let (accepted_at, event) = item.need("ev", read)?;
-                events.push(CallEvent { accepted_at, event });
-            }
+            events.extend(read_call(&item)?);
         }
         events.sort();
         events.dedup();

@@ -2,7 +2,7 @@
 //! is always safe.
 
 mod batch;
-mod post;
+pub(super) mod post;
 mod sample;
 mod source;
 #[cfg(test)]
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use self::batch::Packed;
 use self::post::{Accepted, Patience, Posted, Refused};
+pub(super) use self::sample::read_data;
 use self::source::{Mint, Outgoing};
 use super::Session;
 use super::connection::ConnectionArgs;

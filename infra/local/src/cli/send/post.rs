@@ -55,14 +55,14 @@ impl Posted {
 
 /// How long one request is tried again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    pub(super) retry_for: Duration,
+pub(in crate::cli) struct Patience {
+    pub(in crate::cli) retry_for: Duration,
     /// The first wait; the others double it.
-    pub(super) first_backoff: Duration,
+    pub(in crate::cli) first_backoff: Duration,
 }
 
 impl Patience {
-    pub(super) fn new(retry_for: Duration) -> Self {
+    pub(in crate::cli) fn new(retry_for: Duration) -> Self {
         Self {
             retry_for,
             first_backoff: FIRST_BACKOFF,
@@ -71,7 +71,7 @@ impl Patience {
 }
 
 /// One request that is being tried, possibly more than once.
-struct Trying<'a> {
+pub(in crate::cli) struct Trying<'a> {
     patience: Patience,
     bar: &'a ProgressBar,
     started: Instant,
@@ -79,7 +79,7 @@ struct Trying<'a> {
 }
 
 impl<'a> Trying<'a> {
-    fn new(patience: Patience, bar: &'a ProgressBar) -> Self {
+    pub(in crate::cli) fn new(patience: Patience, bar: &'a ProgressBar) -> Self {
         Self {
             patience,
             bar,
@@ -89,7 +89,7 @@ impl<'a> Trying<'a> {
     }
 
     /// Says what went wrong and waits before the next try; false if that would be after the time is up.
-    async fn again(&mut self, error: &CliError, asked: Option<Duration>) -> bool {
+    pub(in crate::cli) async fn again(&mut self, error: &CliError, asked: Option<Duration>) -> bool {
         self.tries += 1;
         // Half fixed, half random: many commands that were refused together do not come back together.
         let backoff = backoff(
@@ -173,7 +173,7 @@ pub(super) async fn post(client: &Client, ingest: &Url, batch: Batch, patience: 
     }
 }
 
-fn is_transient(error: &CliError) -> bool {
+pub(in crate::cli) fn is_transient(error: &CliError) -> bool {
     match error {
         CliError::Unreachable { .. } => true,
         CliError::Refused(problem) => problem.is_transient(),

@@ -41,7 +41,11 @@ pub(super) fn make(args: &SendArgs, event_type: &str, tenant: &str, mint: &Mint)
     })
 }
 
-fn read_data(text: &str) -> Result<Box<RawValue>, CliError> {
+/// JSON that is given as it is, or as `@` and a file.
+///
+/// # Errors
+/// [`CliError`] if the file cannot be read, or holds no JSON.
+pub(in crate::cli) fn read_data(text: &str) -> Result<Box<RawValue>, CliError> {
     let read = match text.strip_prefix('@') {
         None => text.to_owned(),
         Some(name) => {

@@ -1,0 +1,202 @@
+//! Trying an endpoint out: one request now, and everything that was seen of it. The dispatcher makes it, as it makes every
+//! request to a customer; here it is only decided what the sample says and whether another test may be made so soon.
+//! Nothing is stored, and never is a secret sent to the dispatcher.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use redial_domain::catalogue::{self, EventType};
+use redial_domain::endpoint::EndpointSettings;
+use redial_domain::event::{Content, PostedEvent};
+use redial_domain::filter::Filter;
+use redial_domain::{EndpointId, EventTypeName, TenantId};
+use redial_platform::endpoint_test::{Answer, Invocation, TestExchange, TestOrder};
+use redial_platform::problem::Problem;
+use redial_platform::routes;
+use redial_platform::routes::Routes;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::access::InTenant;
+use crate::body::{Fields, OptionalBody, refuse};
+use crate::limiter::Rate;
+
+/// Tests of one endpoint: so many at once, and in each minute. docs/LIMITS.md.
+pub(crate) const OF_ENDPOINT: Rate = Rate {
+    burst: 10.0,
+    per_s: 10.0 / 60.0,
+};
+/// Tests of all endpoints of a tenant, which may all have the same URL. docs/LIMITS.md.
+pub(crate) const OF_TENANT: Rate = Rate {
+    burst: 30.0,
+    per_s: 30.0 / 60.0,
+};
+/// Seconds after which an endpoint may be tested again: 60 / 10.
+const RETRY_AFTER_S: u16 = 6;
+/// What is sent unless somebody says, or the endpoint wants something else.
+const USUAL_TYPE: &str = "call.ended";
+
+pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
+    to.with(routes!(test))
+}
+
+/// What the sample is to be; an empty body, or none, lets Redial choose.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body; `sample` reads its fields")]
+struct Sample {
+    /// Its type; absent: the first that the endpoint wants and its profile has a name for, `call.ended` of many.
+    #[schema(
+        max_length = 128,
+        pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$",
+        example = "call.ended"
+    )]
+    r#type: Option<String>,
+    /// Its `data`, any JSON; absent: the example of the type in the catalogue, `{}` for a type that has none.
+    #[schema(value_type = Option<Value>)]
+    data: Option<Value>,
+}
+
+impl Api {
+    async fn try_out(&self, order: TestOrder) -> Result<TestExchange, Problem> {
+        let payload = serde_json::to_vec(&Invocation { endpoint_test: order }).map_err(|error| failed(&error))?;
+        // Boxed: with those of the SDK in it, the future nests deeper than the compiler looks.
+        let answered = Box::pin(self.dispatcher.invoke(payload)).await;
+        let answer = answered.map_err(|error| failed(&error))?;
+        match serde_json::from_slice(&answer).map_err(|error| failed(&error))? {
+            Answer::Exchange(exchange) => Ok(exchange),
+            Answer::Problem(problem) => Err(problem),
+        }
+    }
+
+    /// The refusal of a test that comes too soon after others.
+    fn too_soon(&self, tenant: &TenantId, endpoint: &EndpointId) -> Option<Response> {
+        let now = self.clock.now();
+        let (of_endpoint, of_tenant) = (format!("{tenant}/{endpoint}"), tenant.as_str());
+        let detail = if !self.endpoint_tests.take(&of_endpoint, now) {
+            "an endpoint may be tested 10 times a minute; wait and try again"
+        } else if !self.tenant_tests.take(of_tenant, now) {
+            "the endpoints of a tenant may be tested 30 times a minute; wait and try again"
+        } else {
+            return None;
+        };
+        let mut refusal = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).into_response();
+        let headers = refusal.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        Some(refusal)
+    }
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let source = error.source().map(tracing::field::display);
+    tracing::error!(%error, source, "api.test_not_made");
+    Problem::internal()
+}
+
+/// Test an endpoint
+///
+/// Sends one request now, as a delivery of a sample event would be sent: signed, authenticated, in the endpoint's profile,
+/// with its timeout; with `webhook-test: 1` and a `webhook-id` that begins with `test_`. Works in every state of the endpoint,
+/// also before it is activated. The answer is 200 whatever came of it, with the whole exchange, the time of each step and, if
+/// something failed, which step and what to mend. Nothing is stored, retried or counted against the endpoint.
+///
+/// An endpoint may be tested 10 times a minute, all endpoints of a tenant 30 times.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/endpoints/{endpoint}/test",
+    tag = "endpoints",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+    ),
+    request_body = Option<Sample>,
+    responses(
+        (status = 200, description = "What came of it", body = TestExchange),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such endpoint, or another's", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (
+            status = 422,
+            description = "A field is wrong, or the profile has no name for the type (`event_type_not_in_profile`)",
+            body = Problem
+        ),
+        (status = 429, description = "Tested too often; Retry-After says when to try again (`rate_limited`)", body = Problem),
+    )
+)]
+async fn test(
+    State(api): State<Arc<Api>>,
+    scope: InTenant,
+    OptionalBody(fields): OptionalBody,
+) -> Result<Response, Problem> {
+    let endpoint = scope.endpoint()?;
+    let stored = scope.config.endpoint(&endpoint);
+    let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
+    let content = sample(scope.id(), &stored.endpoint.settings, fields)?;
+    if let Some(refusal) = api.too_soon(scope.id(), &endpoint) {
+        return Ok(refusal);
+    }
+    let order = TestOrder {
+        tenant: scope.id().clone(),
+        endpoint,
+        content,
+    };
+    Ok(Json(api.try_out(order).await?).into_response())
+}
+
+/// What the sample says: what was asked for, filled up from the catalogue.
+fn sample(tenant: &TenantId, settings: &EndpointSettings, mut fields: Fields) -> Result<Content, Problem> {
+    let asked = fields.named("type", EventTypeName::parse)?;
+    let data = fields.0.remove("data").filter(|data| !data.is_null());
+    fields.finish()?;
+    let name = match asked {
+        Some(name) => name,
+        None => EventTypeName::parse(usual(settings))?,
+    };
+    if !settings.profile.carries(&name) {
+        let detail = "the endpoint's profile has no name for events of this type, so none ever reaches it";
+        return Err(refuse("event_type_not_in_profile", "type", detail));
+    }
+    let known = catalogue::find(name.as_str());
+    let mut event = Map::new();
+    event.insert("type".to_owned(), json!(name));
+    event.insert("tenant".to_owned(), json!(tenant));
+    // An endpoint that takes some agents only gets no events without one.
+    event.extend(
+        settings
+            .filter
+            .agents
+            .first()
+            .map(|agent| ("agent".to_owned(), json!(agent))),
+    );
+    let data = data.or_else(|| Some(known?.example.clone()));
+    event.insert("data".to_owned(), data.unwrap_or_else(|| json!({})));
+    let references = known
+        .into_iter()
+        .flat_map(|known| [("related", &known.related), ("links", &known.links)]);
+    event.extend(references.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
+    // As strictly as an event that a platform posts.
+    Ok(PostedEvent::parse(&Value::Object(event).to_string())?.content)
+}
+
+/// The type that an endpoint most likely waits for.
+fn usual(settings: &EndpointSettings) -> &'static str {
+    let wants = |event_type: &EventType| {
+        let by_type = Filter {
+            event_types: settings.filter.event_types.clone(),
+            ..Filter::default()
+        };
+        EventTypeName::parse(&event_type.name)
+            .is_ok_and(|name| by_type.matches(&name, None) && settings.profile.carries(&name))
+    };
+    let usual = catalogue::find(USUAL_TYPE).filter(|event_type| wants(event_type));
+    let first = || catalogue::all().iter().find(|event_type| wants(event_type));
+    usual
+        .or_else(first)
+        .map_or(USUAL_TYPE, |event_type| event_type.name.as_str())
+}

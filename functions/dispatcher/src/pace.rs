@@ -1,0 +1,64 @@
+//! An endpoint's rate limit, right before the request: when may it leave? A moment close by is slept for; for one that is
+//! farther the delivery is set aside in the table, no attempt counted, and the sweeper finds it a place in the endpoint's
+//! line. Never sends.
+
+use redial_domain::Timestamp;
+use redial_domain::delivery::DeliveryState;
+use redial_platform::batch::Verdict;
+use redial_platform::metrics::Metric;
+use redial_platform::pace::{Pace, REASON};
+use redial_platform::store::StoreError;
+use redial_platform::store::deliveries::Recorded;
+
+use crate::deliver::Job;
+use crate::{Batch, Dispatcher};
+
+/// When a request may leave.
+pub(crate) enum Turn {
+    /// At once: its endpoint has no limit.
+    Now,
+    /// At this moment, at most [`redial_platform::pace::PATIENCE_MS`] from now.
+    At(Timestamp),
+    /// Too many are before it.
+    Later,
+}
+
+impl Dispatcher {
+    /// When the request of a job may leave.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub(crate) async fn turn(&self, job: &Job) -> Result<Turn, StoreError> {
+        let Some(pace) = Pace::of(job.endpoint()) else {
+            return Ok(Turn::Now);
+        };
+        let (message, now) = (&job.message, self.clock.now());
+        // Whoever comes before its slot comes to an endpoint that has others waiting, most likely.
+        let busy = message.slot().is_some_and(|slot| slot > now);
+        let granted = self
+            .store
+            .grant(&message.tenant, &message.endpoint, pace, now, busy)
+            .await?;
+        Ok(granted.map_or(Turn::Later, Turn::At))
+    }
+
+    /// Writes down that a delivery waits for its endpoint's limit, and lets the message go.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub(crate) async fn let_wait(&self, job: Job, batch: &Batch) -> Result<Verdict, StoreError> {
+        let mut record = job.record;
+        record.state = DeliveryState::Held;
+        record.reason = Some(REASON.to_owned());
+        record.next_at = None;
+        // Without a slot: only who can send may reserve one, or it would pass unused.
+        record.due_at = Some(self.clock.now());
+        if self.store.record_state(&record).await? == Recorded::Written {
+            batch.recorder.count(Metric::Held, 1);
+            batch.recorder.count(Metric::Paced, 1);
+        }
+        let (tenant, traceparent) = (&record.tenant, record.traceparent.as_deref());
+        tracing::info!(%tenant, delivery = %record.id, attempts = record.attempts, traceparent, "dispatcher.rate_limited");
+        Ok(Verdict::Done)
+    }
+}

@@ -1,0 +1,433 @@
+//! Erasing an event, a call or a tenant: asked for by the API, begun there or by this function's worker, continued by the
+//! sweeper, and looked at a second time when nothing that was under way can write any more. A crash repeats a look, which
+//! finds less. Never reads what it erases, and logs ids and counts alone.
+
+use std::collections::{BTreeSet, HashSet};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use redial_domain::{EndpointId, ErasureId, TenantId, Timestamp};
+use redial_platform::message::ReplayMessage;
+use redial_platform::queue::Queues;
+use redial_platform::store::config::{Tenant, TenantConfig};
+use redial_platform::store::erasures::{Erasure, ErasureState, Found, RECEIPT_DAYS, Target};
+use redial_platform::store::events::StoredEvent;
+use redial_platform::store::lists::{EventFilter, Order, Question, Range};
+use redial_platform::store::sweep::CallEvent;
+use redial_platform::store::{Store, StoreError};
+use redial_platform::{Clock, Random};
+
+/// Items of one page.
+const PAGE: usize = 100;
+/// Events that are erased at once.
+const CONCURRENT_EVENTS: usize = 16;
+/// Events in one row of a call: well below what an item may hold.
+const EVENTS_A_ROW: usize = 1_000;
+/// How long whoever works on an erasure is left alone after its last page, in milliseconds.
+const LEASE_MS: i64 = 120_000;
+/// How long one invocation works on an erasure, in milliseconds; the sweeper has the rest continued.
+const BUDGET_MS: i64 = 240_000;
+/// How long a request works on an erasure before it answers, in milliseconds.
+const REQUEST_BUDGET_MS: i64 = 5_000;
+/// When the second look follows the first, in milliseconds: longer than any function runs, and than an event may be
+/// delivered without a look at its record (`store::erase::UNCHECKED_MS`).
+const SETTLE_MS: i64 = 600_000;
+
+/// Erases. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Eraser {
+    /// The tables.
+    pub store: Store,
+    /// The queues.
+    pub queues: Queues,
+    /// The clock.
+    pub clock: Clock,
+    /// Ids.
+    pub random: Random,
+}
+
+/// How a look ended.
+enum Look {
+    /// There is more than the time was for.
+    Unfinished,
+    /// All was looked at.
+    Finished {
+        /// Nothing was under way that could have written meanwhile.
+        settled: bool,
+    },
+}
+
+impl Eraser {
+    fn erasure(&self, tenant: &Tenant, target: Target, asked_by: &str) -> Erasure {
+        let now = self.clock.now();
+        Erasure {
+            tenant: tenant.id.clone(),
+            id: ErasureId::mint(now, self.random.number()),
+            target,
+            asked_by: asked_by.to_owned(),
+            asked_at: now,
+            state: ErasureState::Running,
+            found: Found::default(),
+            finding: Found::default(),
+            looked: false,
+            call_id: None,
+            shards: tenant.shards,
+            changed_at: tenant.updated_at,
+            endpoints: Vec::new(),
+            updated_at: now,
+            completed_at: None,
+            lease_until: now.plus_millis(LEASE_MS),
+            expires_at: now.plus_millis(RECEIPT_DAYS * 86_400_000),
+        }
+    }
+
+    /// Erases an event, as far as one request may.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails. If the erasure was stored, it goes on all the same.
+    pub async fn erase_event(
+        &self,
+        tenant: &Tenant,
+        event: &StoredEvent,
+        asked_by: &str,
+    ) -> Result<Erasure, StoreError> {
+        let mut erasure = self.erasure(tenant, Target::Event(event.id.clone()), asked_by);
+        erasure.call_id.clone_from(&event.call_id);
+        self.begin(erasure).await
+    }
+
+    /// Erases the events of a call that were accepted until now, as far as one request may; `None` if there are none.
+    ///
+    /// # Errors
+    /// As [`Eraser::erase_event`].
+    pub async fn erase_call(
+        &self,
+        tenant: &Tenant,
+        call_id: &str,
+        asked_by: &str,
+    ) -> Result<Option<Erasure>, StoreError> {
+        let erasure = self.erasure(tenant, Target::Call(call_id.to_owned()), asked_by);
+        let (noted, fresh) = self.events_of_call(&erasure, call_id).await?;
+        if noted.is_empty() && fresh.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.begin(erasure).await?))
+    }
+
+    async fn begin(&self, mut erasure: Erasure) -> Result<Erasure, StoreError> {
+        self.store.put_erasure(&erasure).await?;
+        told(&erasure);
+        self.work(&mut erasure, REQUEST_BUDGET_MS).await?;
+        Ok(erasure)
+    }
+
+    /// Takes a tenant away and has everything that belongs to it erased. Answers the erasure and the ids of the tenant's
+    /// keys, which are no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the tenant was changed since `config` was read. If the erasure was stored, it goes on
+    /// whatever fails then.
+    pub async fn erase_tenant(
+        &self,
+        config: &TenantConfig,
+        asked_by: &str,
+    ) -> Result<(Erasure, Vec<String>), StoreError> {
+        let mut erasure = self.erasure(&config.tenant, Target::Tenant, asked_by);
+        // Whoever gets the message may begin.
+        erasure.state = ErasureState::Pending;
+        let endpoints = config.endpoints.iter();
+        erasure.endpoints = endpoints.map(|stored| stored.endpoint.id.clone()).collect();
+        self.store.begin_erasing_tenant(&erasure, config.version).await?;
+        told(&erasure);
+        let keys = self.store.remove_config(&erasure.tenant).await?;
+        let message = ReplayMessage {
+            tenant: erasure.tenant.clone(),
+            replay: erasure.id.as_job(),
+        };
+        // It is in the list of what is due: the sweeper begins it.
+        if let Err(error) = self.queues.send_replay(&message).await {
+            tracing::error!(%error, tenant = %erasure.tenant, erasure = %erasure.id, "erasure.send_failed");
+        }
+        Ok((erasure, keys))
+    }
+
+    /// Works on an erasure whose message has come.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Conflict`] if somebody else works on it.
+    pub(crate) async fn take(&self, tenant: &TenantId, id: &ErasureId) -> Result<(), StoreError> {
+        let Some(mut erasure) = self.store.erasure(tenant, id).await? else {
+            return Ok(());
+        };
+        let is_taken = erasure.state != ErasureState::Pending && erasure.lease_until > self.clock.now();
+        if erasure.is_done() || is_taken {
+            return Ok(());
+        }
+        self.work(&mut erasure, BUDGET_MS).await
+    }
+
+    async fn work(&self, erasure: &mut Erasure, budget_ms: i64) -> Result<(), StoreError> {
+        let until = self.clock.now().plus_millis(budget_ms);
+        erasure.state = ErasureState::Running;
+        self.save(erasure, LEASE_MS).await?;
+        let look = match erasure.target.clone() {
+            Target::Event(_) => self.look_at_event(erasure).await?,
+            Target::Call(call_id) => self.look_at_call(erasure, &call_id, until).await?,
+            Target::Tenant => self.look_at_tenant(erasure, until).await?,
+        };
+        match look {
+            Look::Unfinished => self.save(erasure, 0).await?,
+            Look::Finished { settled } if settled || erasure.looked => self.finish(erasure).await?,
+            Look::Finished { .. } => {
+                erasure.found = std::mem::take(&mut erasure.finding);
+                erasure.looked = true;
+                erasure.state = ErasureState::Settling;
+                self.save(erasure, SETTLE_MS).await?;
+            }
+        }
+        let found = erasure.total();
+        tracing::info!(
+            tenant = %erasure.tenant,
+            erasure = %erasure.id,
+            state = ?erasure.state,
+            events = found.events,
+            canceled = found.canceled,
+            may_still_leave = found.leaving,
+            "erasure.worked"
+        );
+        Ok(())
+    }
+
+    async fn finish(&self, erasure: &mut Erasure) -> Result<(), StoreError> {
+        let finding = std::mem::take(&mut erasure.finding);
+        if !erasure.looked {
+            erasure.found = finding;
+        } else if erasure.target == Target::Tenant {
+            erasure.found.add(finding);
+        } else {
+            // What might leave, the first look tells.
+            (erasure.found.events, erasure.found.canceled) = (finding.events, finding.canceled);
+        }
+        let (now, before) = (self.clock.now(), erasure.lease_until);
+        erasure.looked = true;
+        erasure.state = ErasureState::Done;
+        erasure.call_id = None;
+        erasure.endpoints.clear();
+        erasure.updated_at = now;
+        erasure.completed_at = Some(now);
+        erasure.lease_until = now.max(before.plus_millis(1));
+        if erasure.target == Target::Tenant {
+            self.store.finish_erasure(erasure, before).await
+        } else {
+            self.store.save_erasure(erasure, before).await
+        }
+    }
+
+    /// Saves progress, and keeps others away for as long. Never the same lease twice: a worker that was replaced must notice.
+    async fn save(&self, erasure: &mut Erasure, lease_ms: i64) -> Result<(), StoreError> {
+        let (now, before) = (self.clock.now(), erasure.lease_until);
+        erasure.updated_at = now;
+        erasure.lease_until = now.plus_millis(lease_ms).max(before.plus_millis(1));
+        self.store.save_erasure(erasure, before).await
+    }
+
+    /// Fails if somebody else may work on it by now. What is removed page by page must never be that of a tenant that has
+    /// got the name since.
+    fn is_ours(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        if self.clock.now() < erasure.lease_until {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict("the erasure"))
+        }
+    }
+
+    async fn look_at_event(&self, erasure: &mut Erasure) -> Result<Look, StoreError> {
+        let Target::Event(id) = &erasure.target else {
+            return Ok(Look::Finished { settled: true });
+        };
+        let (tenant, now) = (&erasure.tenant, self.clock.now());
+        let Some(event) = self.store.event_or_tombstone(tenant, id, now).await? else {
+            return Ok(Look::Finished { settled: true });
+        };
+        if let Some(call_id) = &erasure.call_id {
+            self.store
+                .forget_call(tenant, call_id, |noted| noted.event != *id)
+                .await?;
+        }
+        erasure.finding = self.store.erase_event(&event, &erasure.id, now).await?;
+        // Until it has passed an event, the sweeper may be about to note its call.
+        let mark = self.store.sweep_mark(tenant).await?;
+        let swept = mark.is_some_and(|mark| mark.repaired > event.accepted_at);
+        Ok(Look::Finished {
+            settled: swept && erasure.finding.leaving == 0,
+        })
+    }
+
+    /// The events of a call that were accepted before its erasure was asked for: those that are noted, erased or not, and
+    /// those that are not noted yet.
+    async fn events_of_call(
+        &self,
+        erasure: &Erasure,
+        call_id: &str,
+    ) -> Result<(BTreeSet<CallEvent>, BTreeSet<CallEvent>), StoreError> {
+        let noted = self.store.call_events(&erasure.tenant, call_id).await?;
+        let noted: BTreeSet<CallEvent> = noted
+            .into_iter()
+            .filter(|event| event.accepted_at <= erasure.asked_at)
+            .collect();
+        let (mut fresh, mut after) = (BTreeSet::new(), None);
+        loop {
+            let question = Question {
+                tenant: &erasure.tenant,
+                shards: erasure.shards,
+                range: Range {
+                    since: Timestamp::default(),
+                    until: erasure.asked_at.plus_millis(1),
+                },
+                order: Order::OldestFirst,
+                after: after.as_ref(),
+                limit: PAGE,
+                now: self.clock.now(),
+            };
+            let all = EventFilter::default();
+            let listed = self
+                .store
+                .list_call_events(&question, call_id, &all, erasure.changed_at);
+            let page = listed.await?;
+            let listed = page.items.into_iter().map(|event| CallEvent {
+                accepted_at: event.accepted_at,
+                event: event.id,
+            });
+            fresh.extend(listed.filter(|event| !noted.contains(event)));
+            after = page.next;
+            if after.is_none() {
+                return Ok((noted, fresh));
+            }
+        }
+    }
+
+    async fn look_at_call(&self, erasure: &mut Erasure, call_id: &str, until: Timestamp) -> Result<Look, StoreError> {
+        erasure.finding = Found::default();
+        let (noted, fresh) = self.events_of_call(erasure, call_id).await?;
+        let fresh: Vec<CallEvent> = fresh.into_iter().collect();
+        // A tombstone does not name its call: the second look, and whoever comes after a crash, find it here.
+        for (n, some) in fresh.chunks(EVENTS_A_ROW).enumerate() {
+            let row_at = erasure.asked_at.plus_millis(i64::try_from(n).unwrap_or_default());
+            let (tenant, expires_at) = (&erasure.tenant, erasure.expires_at);
+            self.store.note_call(tenant, call_id, row_at, some, expires_at).await?;
+        }
+        let all: Vec<CallEvent> = noted.into_iter().chain(fresh).collect();
+        for some in all.chunks(PAGE) {
+            if self.clock.now() >= until {
+                return Ok(Look::Unfinished);
+            }
+            let mut erased = Vec::with_capacity(some.len());
+            for event in some {
+                erased.push(self.erase_of_call(erasure, event));
+            }
+            let erased = futures_util::stream::iter(erased).buffer_unordered(CONCURRENT_EVENTS);
+            let found: Vec<Found> = erased.try_collect().await?;
+            found.into_iter().for_each(|found| erasure.finding.add(found));
+            self.save(erasure, LEASE_MS).await?;
+        }
+        if erasure.looked {
+            let asked_at = erasure.asked_at;
+            let later = move |noted: &CallEvent| noted.accepted_at > asked_at;
+            self.store.forget_call(&erasure.tenant, call_id, later).await?;
+        }
+        Ok(Look::Finished { settled: false })
+    }
+
+    async fn erase_of_call(&self, erasure: &Erasure, noted: &CallEvent) -> Result<Found, StoreError> {
+        let (tenant, now) = (&erasure.tenant, self.clock.now());
+        let event = self.store.event_or_tombstone(tenant, &noted.event, now).await?;
+        match event.filter(|event| event.accepted_at == noted.accepted_at) {
+            Some(event) => self.store.erase_event(&event, &erasure.id, now).await,
+            None => Ok(Found::default()),
+        }
+    }
+
+    async fn look_at_tenant(&self, erasure: &mut Erasure, until: Timestamp) -> Result<Look, StoreError> {
+        let (tenant, now) = (erasure.tenant.clone(), self.clock.now());
+        self.store.remove_config(&tenant).await?;
+        for shard in 0..erasure.shards {
+            loop {
+                self.is_ours(erasure)?;
+                let events = self.store.first_events(&tenant, shard, PAGE).await?;
+                if events.is_empty() {
+                    break;
+                }
+                erasure.finding.add(self.remove(events).await?);
+                self.save(erasure, LEASE_MS).await?;
+                if self.clock.now() >= until {
+                    return Ok(Look::Unfinished);
+                }
+            }
+        }
+        // What is left of deliveries whose events are past their retention.
+        let mut endpoint = self.next_endpoint(erasure, None).await?;
+        while let Some(id) = endpoint {
+            for shard in 0..erasure.shards {
+                self.is_ours(erasure)?;
+                while self.store.remove_deliveries(&tenant, &id, shard, PAGE).await? {
+                    self.save(erasure, LEASE_MS).await?;
+                    if self.clock.now() >= until {
+                        return Ok(Look::Unfinished);
+                    }
+                }
+            }
+            self.store.remove_pace(&tenant, &id).await?;
+            endpoint = self.next_endpoint(erasure, Some(&id)).await?;
+        }
+        while self.store.remove_counts(&tenant, PAGE).await? {
+            self.save(erasure, LEASE_MS).await?;
+        }
+        self.is_ours(erasure)?;
+        self.store.remove_marks(&tenant, now).await?;
+        Ok(Look::Finished { settled: false })
+    }
+
+    /// Removes events of a tenant. An event's own row and its row in the list of times may both be among them.
+    async fn remove(&self, events: Vec<StoredEvent>) -> Result<Found, StoreError> {
+        let now = self.clock.now();
+        let mut seen = HashSet::new();
+        let events: Vec<StoredEvent> = events
+            .into_iter()
+            .filter(|event| seen.insert(event.id.clone()))
+            .collect();
+        let mut removed = Vec::with_capacity(events.len());
+        for event in &events {
+            removed.push(self.store.remove_event(event, now));
+        }
+        let removed = futures_util::stream::iter(removed).buffer_unordered(CONCURRENT_EVENTS);
+        let removed: Vec<Found> = removed.try_collect().await?;
+        let mut found = Found {
+            events: events.len() as u64,
+            ..Found::default()
+        };
+        removed.into_iter().for_each(|one| found.add(one));
+        Ok(found)
+    }
+
+    /// The next endpoint that may have had deliveries: one that the tenant had, or that was counted.
+    async fn next_endpoint(
+        &self,
+        erasure: &Erasure,
+        after: Option<&EndpointId>,
+    ) -> Result<Option<EndpointId>, StoreError> {
+        let counted = self.store.next_counted(&erasure.tenant, after).await?;
+        let had = erasure
+            .endpoints
+            .iter()
+            .filter(|id| after.is_none_or(|after| *id > after));
+        Ok(had.min().cloned().into_iter().chain(counted).min())
+    }
+}
+
+fn told(erasure: &Erasure) {
+    let what = match erasure.target {
+        Target::Event(_) => "event",
+        Target::Call(_) => "call",
+        Target::Tenant => "tenant",
+    };
+    tracing::info!(tenant = %erasure.tenant, erasure = %erasure.id, what, key_id = erasure.asked_by, "erasure.asked");
+}

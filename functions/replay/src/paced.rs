@@ -1,0 +1,77 @@
+//! A job whose endpoint has a rate limit: its deliveries join the endpoint's line page by page, and while that is long the job
+//! rests, so that an event that comes meanwhile waits for minutes at most, however much is replayed. What the job has not come
+//! to stays as it is. A replay of one event or delivery joins no line: the dispatcher lets it in between.
+
+use redial_domain::{EndpointId, Timestamp};
+use redial_platform::pace::{self, Pace, Slots};
+use redial_platform::store::StoreError;
+use redial_platform::store::config::TenantConfig;
+use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::replays::{ReplayJob, ReplaySpec};
+
+use crate::work::{DeliveryRecordRef, Replay};
+
+/// The line of the endpoint that a job delivers to.
+#[derive(Debug)]
+pub(crate) struct Line {
+    endpoint: EndpointId,
+    pace: Pace,
+    next_slot: Timestamp,
+}
+
+impl Line {
+    /// When the job is to go on, if the line is too long now: before it is over, a pass of the sweeper included.
+    pub(crate) fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        pace::is_beyond(self.next_slot, now).then(|| pace::due_at(self.next_slot, now))
+    }
+
+    /// True if a held delivery is in the line already, or comes into it, and would not go earlier by joining it again: its
+    /// slot is from a time when the limit was no lower.
+    pub(crate) fn has(&self, held: &DeliveryRecord, now: Timestamp) -> bool {
+        let soon = self.next_slot.max(now.plus_millis(pace::HORIZON_MS));
+        held.reason.as_deref() == Some(pace::REASON) && held.next_at.is_none_or(|slot| slot <= soon)
+    }
+}
+
+impl Replay {
+    /// The line that the deliveries of a job join; `None` if none.
+    pub(crate) async fn line(
+        &self,
+        job: &ReplayJob,
+        config: &TenantConfig,
+        now: Timestamp,
+    ) -> Result<Option<Line>, StoreError> {
+        let ReplaySpec::Range { endpoint, .. } = &job.spec else {
+            return Ok(None);
+        };
+        let stored = config.endpoint(endpoint);
+        let Some(pace) = stored.and_then(|stored| Pace::of(&stored.endpoint)) else {
+            return Ok(None);
+        };
+        Ok(Some(Line {
+            endpoint: endpoint.clone(),
+            pace,
+            next_slot: self.store.next_slot(&job.tenant, endpoint, pace, now).await?,
+        }))
+    }
+
+    /// Slots at the end of the line for those of a page that are not in it; these are taken out, they come by themselves.
+    pub(crate) async fn join(
+        &self,
+        job: &mut ReplayJob,
+        line: &Line,
+        page: &mut Vec<DeliveryRecordRef>,
+        now: Timestamp,
+    ) -> Result<Option<Slots>, StoreError> {
+        let all = page.len();
+        page.retain(|delivery| delivery.held.as_ref().is_none_or(|held| !line.has(held, now)));
+        job.done += (all - page.len()) as u64;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let slots = self
+            .store
+            .reserve(&job.tenant, &line.endpoint, line.pace, page.len(), now);
+        slots.await.map(Some)
+    }
+}
