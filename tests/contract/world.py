@@ -21,6 +21,7 @@ LOOK_EVERY_S = 0.1
 TENANTS = ["acme", "globex", "initech"]
 AGENTS = ["agt_1", "agt_7"]
 CALLS = ["call_1", "call_2", "call_3"]
+OWN_TYPES = ["booking.made", "booking.moved"]
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -83,6 +84,17 @@ def wait(what: str, reached: Any) -> Any:
     return value
 
 
+def event(caller: Caller, tenant: str, name: str) -> str:
+    """An event with a call of its own, both of that name."""
+    body = {"type": "call.ended", "tenant": tenant, "id": name, "data": {"call_id": name}, "related": {"call_id": name}}
+    return caller.do("POST", "/v1/events", body)["id"]
+
+
+def erased(caller: Caller, tenant: str, name: str) -> dict:
+    """The receipt for an event that was erased at once."""
+    return caller.do("DELETE", f"/v1/tenants/{tenant}/events/{event(caller, tenant, name)}")
+
+
 def seed_tenant(caller: Caller, tenant: str, target: str) -> dict[str, list[str]]:
     """A tenant with endpoints, and with events whose deliveries succeeded, are dead and are held."""
     at = f"/v1/tenants/{tenant}"
@@ -112,13 +124,19 @@ def seed_tenant(caller: Caller, tenant: str, target: str) -> dict[str, list[str]
     for state in ["succeeded", "dead", "held"]:
         wait(f"{tenant}: a delivery that is {state}", lambda state=state: some(state))
     replays = [caller.do("POST", f"{at}/replays", {"event": event["id"]})["id"] for event in events[:3]]
+    for name in OWN_TYPES:
+        caller.do("PUT", f"{at}/event-types/{name}", {"schema": {"type": "object"}, "description": "seeded"})
+    erasures = [erased(caller, tenant, f"{tenant}-erased-{n}")["id"] for n in range(2)]
     return {
         "endpoint": [endpoint["id"] for endpoint in made.values()],
         "event": [event["id"] for event in events],
         "delivery": [item["id"] for state in ["succeeded", "dead", "held"] for item in some(state)],
         "replay": replays,
+        "erasure": erasures,
+        "type": OWN_TYPES,
         "agent": AGENTS,
         "call": CALLS,
+        "call_id": CALLS,
     }
 
 

@@ -127,6 +127,12 @@ def check_latency(report: Report, what: str, without: list[float], within: list[
     report.note(f"{what}: median {before * 1000:.1f} ms without, {after * 1000:.1f} ms with them, ratio {ratio:.2f}")
 
 
+def jobs_are_done(api: Origin) -> bool:
+    """True if every release and replay has handed over what it found."""
+    jobs = api.items(f"/v1/tenants/{TENANT}/replays")
+    return len(jobs) == 2 and all(job["state"] == "done" for job in jobs)
+
+
 def scenario(report: Report, api: Origin, slow: Receiver, fast: Receiver) -> None:
     other = subscribe(api, fast, "other", ["call.started", "call.failed", "call.ended"])
     replayed = subscribe(api, slow, "replayed", ["call.failed"])
@@ -150,6 +156,9 @@ def scenario(report: Report, api: Origin, slow: Receiver, fast: Receiver) -> Non
     api.expect(200, "POST", f"{ENDPOINTS}/{resumed}/resume")
     what = {"endpoint": replayed, "since": since.isoformat(), "until": until.isoformat(), "state": "succeeded"}
     api.expect(202, "POST", f"/v1/tenants/{TENANT}/replays", what)
+    # What the other one got of the batch, and the beginning of the jobs, is over when its latency is looked at.
+    wait_until("the batch is delivered", lambda: received(fast, "/other") >= 2 * WAITING + SINGLES, THROUGH_S)
+    wait_until("the jobs are done", lambda: jobs_are_done(api), THROUGH_S)
     singles_within = singles(api, fast, "while")
     for path, count in (("/posted", WAITING), ("/resumed", WAITING), ("/replayed", 2 * WAITING)):
         wait_until(f"{path} has its {count}", lambda: received(slow, path) >= count, THROUGH_S)

@@ -291,6 +291,6 @@ impl Api {
             None => event.matched.contains(&id.endpoint),
             Some(_) => self.store.was_replayed(tenant, &id).await?,
         };
-        Ok(exists.then(|| unrecorded(&event, id)))
+        Ok(exists.then(|| unrecorded(Some(&scope.config), &event, id, now)))
     }
 }

@@ -4,19 +4,24 @@
 
 use std::collections::BTreeSet;
 
+use redial_domain::event::MAX_CALL_ID_BYTES;
+use redial_domain::event_type::MAX_EVENT_TYPE_LEN;
 use redial_domain::id::MAX_ID_LEN;
 use utoipa::openapi::content::Content;
 use utoipa::openapi::link::Link;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
-use utoipa::openapi::{OpenApi, Ref, RefOr};
+use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::query::MAX_LIMIT;
 
 /// RFC 9457.
 const PROBLEM_TYPE: &str = "application/problem+json";
 const PROBLEM_REF: &str = "#/components/schemas/Problem";
+
+/// `*`, or entity tags in quotes: RFC 9110 section 13.1.1.
+const IF_MATCH: &str = r#"^([ \t]*\*[ \t]*|[ \t,]*(W/)?"[!#-~]*"[ \t]*(,[ \t,]*((W/)?"[!#-~]*"[ \t]*)?)*)$"#;
 
 /// What any request may be answered that needs a key, besides what its operation says.
 const EVERYWHERE: [(&str, &str); 2] = [
@@ -75,10 +80,12 @@ fn by_method(item: &mut PathItem, method: Leading) -> &mut Option<Operation> {
 
 fn describe(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
-    if responses.contains_key("401") {
+    // Written as the refusal of a request without a key: some answer in the form of another system.
+    if let Some(RefOr::T(refusal)) = responses.get("401").cloned() {
         for (status, meaning) in EVERYWHERE {
-            let refusal = RefOr::T(refusal(meaning));
-            responses.entry(status.to_owned()).or_insert(refusal);
+            let mut refusal = refusal.clone();
+            meaning.clone_into(&mut refusal.description);
+            responses.entry(status.to_owned()).or_insert(RefOr::T(refusal));
         }
     }
     for response in responses.values_mut() {
@@ -91,14 +98,28 @@ fn describe(operation: &mut Operation) {
             narrow(parameter);
         }
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                without_null(content);
+            }
+        }
+    }
 }
 
-fn refusal(meaning: &str) -> Response {
-    let content = Content::new(Some(Ref::new(PROBLEM_REF)));
-    ResponseBuilder::new()
-        .description(meaning)
-        .content(PROBLEM_TYPE, content)
-        .build()
+/// A body that need not be there is no `null` if it is.
+fn without_null(content: &mut Content) {
+    let Some(RefOr::T(Schema::OneOf(choice))) = &mut content.schema else {
+        return;
+    };
+    let is_null = |item: &RefOr<Schema>| {
+        let null = SchemaType::Type(Type::Null);
+        matches!(item, RefOr::T(Schema::Object(object)) if object.schema_type == null)
+    };
+    choice.items.retain(|item| !is_null(item));
+    if choice.items.len() == 1 {
+        content.schema = choice.items.pop();
+    }
 }
 
 /// A problem is not written as `application/json`: `Problem::into_response` is the one place that answers one.
@@ -122,6 +143,12 @@ fn narrow(parameter: &mut Parameter) {
     let schema = match parameter.name.as_str() {
         "tenant" | "endpoint" | "event" | "replay" | "agent" | "erasure" => text(format!("^{id}$")),
         "delivery" => text(format!(r"^{id}\.{id}(\.{id})?$")),
+        "type" if in_path => text(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$".to_owned()).max_length(Some(MAX_EVENT_TYPE_LEN)),
+        "call_id" if in_path => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_CALL_ID_BYTES)),
+        "If-Match" => text(IF_MATCH.to_owned()),
         "key" if in_path => text("^[A-Za-z0-9]{1,64}$".to_owned()),
         "since" | "until" if !in_path => {
             text(r"^(19[7-9]|[2-9]\d\d)\d-".to_owned()).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

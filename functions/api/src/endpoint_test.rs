@@ -11,8 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use redial_domain::catalogue::{self, EventType};
 use redial_domain::endpoint::EndpointSettings;
 use redial_domain::event::{Content, PostedEvent};
-use redial_domain::filter::Filter;
-use redial_domain::{EndpointId, EventTypeName, TenantId};
+use redial_domain::filter::TypePattern;
+use redial_domain::{EndpointId, EventTypeName, Invalid, TenantId};
 use redial_platform::endpoint_test::{Answer, Invocation, TestExchange, TestOrder};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
@@ -47,7 +47,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 /// What the sample is to be; an empty body, or none, lets Redial choose.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the body; `sample` reads its fields")]
+#[expect(dead_code, reason = "describes the body; `Api::sample` reads its fields")]
 struct Sample {
     /// Its type; absent: the first that the endpoint wants and its profile has a name for, `call.ended` of many.
     #[schema(
@@ -108,6 +108,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/test",
+    operation_id = "test_endpoint",
     tag = "endpoints",
     params(
         ("tenant" = String, Path, description = "The tenant's id"),
@@ -137,7 +138,7 @@ async fn test(
     let endpoint = scope.endpoint()?;
     let stored = scope.config.endpoint(&endpoint);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
-    let content = sample(scope.id(), &stored.endpoint.settings, fields)?;
+    let content = api.sample(scope.id(), &stored.endpoint.settings, fields).await?;
     if let Some(refusal) = api.too_soon(scope.id(), &endpoint) {
         return Ok(refusal);
     }
@@ -149,54 +150,88 @@ async fn test(
     Ok(Json(api.try_out(order).await?).into_response())
 }
 
-/// What the sample says: what was asked for, filled up from the catalogue.
-fn sample(tenant: &TenantId, settings: &EndpointSettings, mut fields: Fields) -> Result<Content, Problem> {
-    let asked = fields.named("type", EventTypeName::parse)?;
-    let data = fields.0.remove("data").filter(|data| !data.is_null());
-    fields.finish()?;
-    let name = match asked {
-        Some(name) => name,
-        None => EventTypeName::parse(usual(settings))?,
-    };
-    if !settings.profile.carries(&name) {
-        let detail = "the endpoint's profile has no name for events of this type, so none ever reaches it";
-        return Err(refuse("event_type_not_in_profile", "type", detail));
+/// What events of a type look like.
+#[derive(Default)]
+struct Example {
+    data: Option<Value>,
+    related: Option<Value>,
+    links: Option<Value>,
+}
+
+impl Api {
+    /// What the sample says: what was asked for, filled up from the catalogue.
+    async fn sample(
+        &self,
+        tenant: &TenantId,
+        settings: &EndpointSettings,
+        mut fields: Fields,
+    ) -> Result<Content, Problem> {
+        let asked = fields.named("type", EventTypeName::parse)?;
+        let data = fields.0.remove("data").filter(|data| !data.is_null());
+        fields.finish()?;
+        let name = match asked {
+            Some(name) => name,
+            None => usual(settings)?,
+        };
+        if !settings.profile.carries(&name) {
+            let detail = "the endpoint's profile has no name for events of this type, so none ever reaches it";
+            return Err(refuse("event_type_not_in_profile", "type", detail));
+        }
+        // The ids in the example's links belong to the example's data.
+        let example = match data {
+            Some(data) => Example {
+                data: Some(data),
+                ..Example::default()
+            },
+            None => self.example(tenant, &name).await?,
+        };
+        let mut event = Map::new();
+        event.insert("type".to_owned(), json!(name));
+        event.insert("tenant".to_owned(), json!(tenant));
+        event.insert("data".to_owned(), example.data.unwrap_or_else(|| json!({})));
+        // An endpoint that takes some agents only gets no events without one.
+        let agent = settings.filter.agents.first().map(|agent| json!(agent));
+        for (name, value) in [("agent", agent), ("related", example.related), ("links", example.links)] {
+            event.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        // As strictly as an event that a platform posts.
+        Ok(PostedEvent::parse(&Value::Object(event).to_string())?.content)
     }
-    let known = catalogue::find(name.as_str());
-    let mut event = Map::new();
-    event.insert("type".to_owned(), json!(name));
-    event.insert("tenant".to_owned(), json!(tenant));
-    // An endpoint that takes some agents only gets no events without one.
-    event.extend(
-        settings
-            .filter
-            .agents
-            .first()
-            .map(|agent| ("agent".to_owned(), json!(agent))),
-    );
-    let data = data.or_else(|| Some(known?.example.clone()));
-    event.insert("data".to_owned(), data.unwrap_or_else(|| json!({})));
-    let references = known
-        .into_iter()
-        .flat_map(|known| [("related", &known.related), ("links", &known.links)]);
-    event.extend(references.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
-    // As strictly as an event that a platform posts.
-    Ok(PostedEvent::parse(&Value::Object(event).to_string())?.content)
+
+    /// The example of a type that ships, or that the tenant added; nothing for others.
+    async fn example(&self, tenant: &TenantId, name: &EventTypeName) -> Result<Example, Problem> {
+        if let Some(shipped) = catalogue::find(name.as_str()) {
+            return Ok(Example {
+                data: Some(shipped.example.clone()),
+                related: shipped.related.clone(),
+                links: shipped.links.clone(),
+            });
+        }
+        let own = self.store.event_type(tenant, name).await?;
+        Ok(Example {
+            data: own.and_then(|own| own.example),
+            ..Example::default()
+        })
+    }
 }
 
 /// The type that an endpoint most likely waits for.
-fn usual(settings: &EndpointSettings) -> &'static str {
-    let wants = |event_type: &EventType| {
-        let by_type = Filter {
-            event_types: settings.filter.event_types.clone(),
-            ..Filter::default()
-        };
-        EventTypeName::parse(&event_type.name)
-            .is_ok_and(|name| by_type.matches(&name, None) && settings.profile.carries(&name))
+fn usual(settings: &EndpointSettings) -> Result<EventTypeName, Invalid> {
+    let wanted = &settings.filter.event_types;
+    let carried = |name: &EventTypeName| settings.profile.carries(name);
+    let wants = |event_type: &&EventType| {
+        let is_listed = |name: &EventTypeName| wanted.is_empty() || wanted.iter().any(|pattern| pattern.matches(name));
+        EventTypeName::parse(&event_type.name).is_ok_and(|name| is_listed(&name) && carried(&name))
     };
-    let usual = catalogue::find(USUAL_TYPE).filter(|event_type| wants(event_type));
-    let first = || catalogue::all().iter().find(|event_type| wants(event_type));
-    usual
-        .or_else(first)
-        .map_or(USUAL_TYPE, |event_type| event_type.name.as_str())
+    let shipped = catalogue::find(USUAL_TYPE)
+        .filter(wants)
+        .or_else(|| catalogue::all().iter().find(wants));
+    let own = wanted.iter().find_map(|pattern| match pattern {
+        TypePattern::Exact(name) if carried(name) => Some(name),
+        _ => None,
+    });
+    match (shipped, own) {
+        (None, Some(own)) => Ok(own.clone()),
+        (shipped, _) => EventTypeName::parse(shipped.map_or(USUAL_TYPE, |shipped| &shipped.name)),
+    }
 }

@@ -295,7 +295,9 @@ impl Api {
         let mut found: HashMap<DeliveryId, DeliveryRecord> =
             found.into_iter().map(|record| (record.id.clone(), record)).collect();
         let known = ids.into_iter().filter(|id| !unreadable.contains(&key(id)));
-        let records = known.map(|id| found.remove(&id).unwrap_or_else(|| unrecorded(event, id)));
+        let (config, now) = (self.cache.recent(&event.tenant, 0).await?, self.clock.now());
+        let missing = |id| unrecorded(config.as_deref(), event, id, now);
+        let records = known.map(|id| found.remove(&id).unwrap_or_else(|| missing(id)));
         Ok((records.collect(), unreadable.len()))
     }
 }

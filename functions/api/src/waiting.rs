@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::decode_time;
-use redial_domain::{DeliveryId, EndpointId, Timestamp};
+use redial_domain::{DeliveryId, EndpointId, ReplayId, Timestamp};
 use redial_platform::keys;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::Tenant;
+use redial_platform::store::config::{Tenant, TenantConfig};
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::lists::{After, DeliveryFilter, EventFilter, Order, Question, Range};
@@ -24,18 +24,37 @@ const MAX_DELIVERIES: usize = 400;
 /// Events read at a time.
 const EVENTS_AT_A_TIME: usize = 100;
 
-/// What a delivery's row would say if there were one.
-pub(crate) fn unrecorded(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord {
+/// The reason of a delivery that died so long ago that its endpoint does not keep it any more.
+const RECORD_EXPIRED: &str = "record_expired";
+
+/// What a delivery's row would say if there were one: it is queued. Or it is gone, as its endpoint keeps dead letters for a
+/// while only, and the event is old enough for that while to have passed.
+pub(crate) fn unrecorded(
+    config: Option<&TenantConfig>,
+    event: &StoredEvent,
+    id: DeliveryId,
+    now: Timestamp,
+) -> DeliveryRecord {
+    let endpoint = config.and_then(|config| config.endpoint(&id.endpoint));
+    let kept = endpoint.map(|stored| stored.endpoint.settings.dead_letter);
+    let begun = id.replay.as_ref().map_or(Some(event.accepted_at), ReplayId::asked_at);
+    let begun = begun.unwrap_or(event.expires_at);
+    let until = kept.unwrap_or_default().kept_until(begun, event.expires_at);
+    let (state, reason) = if until < event.expires_at && until < now {
+        (DeliveryState::Dead, Some(RECORD_EXPIRED.to_owned()))
+    } else {
+        (DeliveryState::Queued, None)
+    };
     DeliveryRecord {
         tenant: event.tenant.clone(),
         id,
         accepted_at: event.accepted_at,
         shards: event.shards,
         event_type: event.event_type.clone(),
-        state: DeliveryState::Queued,
+        state,
         attempts: 0,
         last: None,
-        reason: None,
+        reason,
         next_at: None,
         due_at: None,
         expires_at: event.expires_at,
@@ -134,7 +153,10 @@ impl Api {
         {
             expected.remove(&known);
         }
-        records.extend(expected.into_values().map(|(event, id)| unrecorded(event, id)));
+        let (config, now) = (self.cache.recent(&tenant.id, 0).await?, self.clock.now());
+        let missing = expected.into_values();
+        let missing = missing.map(|(event, id)| unrecorded(config.as_deref(), event, id, now));
+        records.extend(missing);
         Ok(Found {
             records,
             rest: latest.rest,
@@ -184,7 +206,8 @@ impl Api {
                 break;
             };
             // What lies in the millisecond that a page ends in may go on in the next.
-            let whole = reached.plus_millis(1) < range.until;
+            let newest = latest.events.first().map(|event| event.accepted_at);
+            let whole = reached < newest.unwrap_or_else(|| range.until.plus_millis(-1));
             if whole && (look >= MAX_LOOKS || latest.events.len() >= MAX_EVENTS || deliveries >= MAX_DELIVERIES) {
                 latest.events.retain(|event| event.accepted_at > reached);
                 latest.rest = Some(reached);

@@ -251,8 +251,8 @@ impl Dispatcher {
                 return Ok(Verdict::AgainAt(until));
             }
         }
-        if let Turn::At(moment) = turn {
-            self.clock.sleep_until(moment).await;
+        if !self.wait_for(&job, turn).await? {
+            return Ok(self.let_wait(job, batch).await?);
         }
         let exchange = self.post(&job, &credentials, &batch.contents).await?;
         self.conclude(job, exchange, &batch.recorder).await

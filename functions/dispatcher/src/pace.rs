@@ -13,6 +13,11 @@ use redial_platform::store::deliveries::Recorded;
 use crate::deliver::Job;
 use crate::{Batch, Dispatcher};
 
+/// How late a request may leave, in milliseconds: half of what would let one more than the limit and one come in a second.
+const LATE_MS: i64 = 100;
+/// Moments that are tried for one request.
+const TURNS: usize = 3;
+
 /// When a request may leave.
 pub(crate) enum Turn {
     /// At once: its endpoint has no limit.
@@ -40,6 +45,27 @@ impl Dispatcher {
             .grant(&message.tenant, &message.endpoint, pace, now, busy)
             .await?;
         Ok(granted.map_or(Turn::Later, Turn::At))
+    }
+
+    /// Waits for the turn of a job. A moment that is over when the function comes to it is given up for another one: its
+    /// request would leave together with those after it. False if there is none in time.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub(crate) async fn wait_for(&self, job: &Job, mut turn: Turn) -> Result<bool, StoreError> {
+        for _ in 0..TURNS {
+            let moment = match turn {
+                Turn::Now => return Ok(true),
+                Turn::Later => return Ok(false),
+                Turn::At(moment) => moment,
+            };
+            self.clock.sleep_until(moment).await;
+            if self.clock.now().millis_since(moment) <= LATE_MS {
+                return Ok(true);
+            }
+            turn = self.turn(job).await?;
+        }
+        Ok(false)
     }
 
     /// Writes down that a delivery waits for its endpoint's limit, and lets the message go.

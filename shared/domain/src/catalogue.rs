@@ -229,7 +229,12 @@ mod tests {
     #[test]
     fn names_of_the_operators_types_are_reserved_and_no_others_that_ship() {
         for event_type in all() {
-            assert_eq!(is_reserved(&event_type.name), event_type.group == Group::Operator, "{}", event_type.name);
+            assert_eq!(
+                is_reserved(&event_type.name),
+                event_type.group == Group::Operator,
+                "{}",
+                event_type.name
+            );
             assert_eq!(serde_json::json!(event_type.group), event_type.group.as_str());
         }
         assert!(is_reserved("endpoint.imagined") && is_reserved("redial") && !is_reserved("endpoints.listed"));

@@ -148,7 +148,11 @@ impl EndpointSettings {
         }
         let rates = MIN_RATE_LIMIT..=MAX_RATE_LIMIT;
         if self.rate_limit.is_some_and(|limit| !rates.contains(&limit)) {
-            return Err(Invalid::new("rate_limit_invalid", "rate_limit", "must be 1 to 500, or null for none"));
+            return Err(Invalid::new(
+                "rate_limit_invalid",
+                "rate_limit",
+                "must be 1 to 500, or null for none",
+            ));
         }
         self.filter.check()
     }
@@ -242,7 +246,13 @@ mod tests {
         );
         for limit in [0, 501] {
             let rate_limit = Some(limit);
-            assert_eq!(field(EndpointSettings { rate_limit, ..settings() }), "rate_limit");
+            assert_eq!(
+                field(EndpointSettings {
+                    rate_limit,
+                    ..settings()
+                }),
+                "rate_limit"
+            );
         }
         let metadata = BTreeMap::from([("k".to_owned(), "v".repeat(257))]);
         assert_eq!(field(EndpointSettings { metadata, ..settings() }), "metadata");

@@ -18,7 +18,7 @@ fn ids(items: &[Value]) -> Vec<String> {
 async fn an_event_is_shown_as_it_was_posted() {
     let stand = Stand::with_acme().await;
     let endpoint = stand.endpoint("acme").await;
-    let data = r#"{"z" :1, "a":9007199254740993,"t":"\u0000"}"#;
+    let data = r#"{"z" :1, "a":9007199254740993,"t":"\u0000", "call_id":"c1"}"#;
     let posted = format!(
         r#"{{"type":"call.ended","tenant":"acme","id":"e1","agent":"agt_7","occurred_at":"2026-11-18T11:00:00+03:00",
         "data":{data},"related":{{"call_id":"c1"}},"links":{{"call":"https://p.example/c1"}}}}"#

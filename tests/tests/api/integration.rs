@@ -239,6 +239,29 @@ async fn an_event_reaches_what_a_list_asks_for_and_nothing_after_it_is_removed()
 }
 
 #[tokio::test]
+async fn what_was_held_for_a_webhook_is_released_when_it_is_removed_or_begins_again() {
+    let (stand, key) = customer().await;
+    for gone in [json!([webhook(&url(2), &["call_ended"])]), json!([])] {
+        replace(&stand, &key, json!([webhook(&url(1), &["call_ended"])])).await;
+        let id = endpoints(&stand).await[0]["id"].as_str().unwrap().to_owned();
+        let event = format!("e{}", id.to_lowercase());
+        stand.event("acme", &event).await;
+        stand
+            .conclude("acme", &format!("{event}.{id}"), DeliveryState::Held, 1)
+            .await;
+        // Switched off it keeps what it had; a job delivers that when it is on again, and cancels it when it is gone.
+        let jobs = || stand.pages("/v1/tenants/acme/replays", 100);
+        let before = jobs().await.0.len();
+        replace(&stand, &key, json!([webhook(&url(1), &[])])).await;
+        assert_eq!(jobs().await.0.len(), before);
+        replace(&stand, &key, json!([webhook(&url(1), &["call_saved"])])).await;
+        assert_eq!(jobs().await.0.len(), before + 1);
+        replace(&stand, &key, gone).await;
+        assert_eq!(jobs().await.0.len(), before + 2);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_list_says_why_in_the_envelope_and_changes_nothing() {
     let (stand, key) = customer().await;
     let list = json!([webhook(&url(1), &["call_ended"])]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::world::{Behaviour, World};
 
 fn event(id: &str) -> Value {
-    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"id": id}, "related": {"call_id": "c1"}})
+    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"id": id, "call_id": "c1"}, "related": {"call_id": "c1"}})
 }
 
 #[tokio::test]
@@ -75,7 +75,8 @@ async fn an_id_used_twice_in_one_batch_belongs_to_the_first_event_and_reaches_on
     let ended = world
         .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.ended"]}))
         .await;
-    let event = |kind: &str| json!({"type": kind, "tenant": "acme", "id": "x", "data": {"kind": kind}});
+    let event =
+        |kind: &str| json!({"type": kind, "tenant": "acme", "id": "x", "data": {"kind": kind, "call_id": "c1"}});
     let answer = world
         .call(
             "POST",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{Behaviour, World, ms_of};
 
 fn event(id: &str) -> Value {
-    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"id": id}})
+    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"id": id, "call_id": "c1"}})
 }
 
 fn numbers<const N: usize>(numbers: [(&'static str, Vec<u64>); N]) -> BTreeMap<&'static str, Vec<u64>> {
@@ -34,7 +34,7 @@ async fn successes_failures_dead_and_held_deliveries_are_counted_exactly() {
     world.call("POST", &format!("{path}/pause"), json!({}), 200).await;
     assert_eq!(world.numbers(), numbers([]));
 
-    let other = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"id": "other"}});
+    let other = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"id": "other", "call_id": "c1"}});
     let batch = json!([event("e1"), event("e2"), event("e1"), other, json!({"type": 7})]);
     world.call("POST", "/v1/events", batch, 202).await;
     assert_eq!(

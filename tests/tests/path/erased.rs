@@ -129,7 +129,7 @@ impl Endpoints {
 async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_it() {
     let world = World::new().await;
     let endpoints = Endpoints::new(&world).await;
-    world.post(event("e1", "c1")).await;
+    world.post(event("e1", "call-77")).await;
     world.settle().await;
     let again = json!({"delivery": format!("e1.{}", endpoints.dies.id)});
     world.call("POST", "/v1/tenants/acme/replays", again, 202).await;
@@ -139,11 +139,15 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
     world.pass_ms(301_000).await;
     world.sweep().await;
     assert!(!left(&world, CANARY).await.is_empty(), "the scan finds it");
-    assert_eq!(world.call_events("acme", "c1").await.len(), 1);
+    assert_eq!(world.call_events("acme", "call-77").await.len(), 1);
 
     let erased = erase(&world, "events/e1", 200).await;
     assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
-    assert_eq!(left(&world, "c1").await, Vec::<String>::new(), "nor is its call told");
+    assert_eq!(
+        left(&world, "call-77").await,
+        Vec::<String>::new(),
+        "nor is its call told"
+    );
     assert_eq!(
         (
             &erased["erased"],
@@ -171,7 +175,7 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
         .call("POST", "/v1/tenants/acme/replays", json!({"event": "e1"}), 422)
         .await;
     assert_eq!(replay["code"], "event_erased");
-    for repeat in [event("e1", "c1"), event("e1", "other")] {
+    for repeat in [event("e1", "call-77"), event("e1", "other")] {
         let refused = world.call("POST", "/v1/events", repeat, 410).await;
         assert_eq!(
             (&refused["code"], &refused["field"]),
@@ -201,7 +205,7 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
 async fn what_is_under_way_may_leave_once_and_what_it_leaves_behind_is_erased_too() {
     let world = World::new().await;
     let endpoints = Endpoints::new(&world).await;
-    world.post(event("e1", "c1")).await;
+    world.post(event("e1", "call-77")).await;
     let erased = erase(&world, "events/e1", 202).await;
     assert_eq!(
         (&erased["complete"], &erased["completed_at"]),
@@ -227,7 +231,7 @@ async fn what_is_under_way_may_leave_once_and_what_it_leaves_behind_is_erased_to
     assert_eq!(complete["may_still_leave"], erased["may_still_leave"]);
     assert_eq!(complete["canceled"], 3, "one was taken all the same");
     assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
-    assert_eq!(left(&world, "c1").await, Vec::<String>::new());
+    assert_eq!(left(&world, "call-77").await, Vec::<String>::new());
     world.pass_ms(2 * 3_600_000).await;
     assert_eq!(world.sweep().await.ledger_difference, 0);
     assert_eq!(world.hours("acme").await.difference(), 0);
@@ -238,7 +242,7 @@ async fn what_is_under_way_may_leave_once_and_what_it_leaves_behind_is_erased_to
 async fn an_erased_event_that_a_crash_left_unsent_is_not_sent_by_the_repair() {
     let world = World::new().await;
     let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
-    world.post(event("e1", "c1")).await;
+    world.post(event("e1", "call-77")).await;
     let minted = json!({"type": "call.ended", "tenant": "acme", "data": CANARY});
     let minted = world.post(minted).await["id"].as_str().unwrap().to_owned();
     world.purge("DeliveryQueue").await;
@@ -275,7 +279,7 @@ async fn an_erased_event_that_a_crash_left_unsent_is_not_sent_by_the_repair() {
         );
     }
     assert!(world.requests(&endpoint).is_empty());
-    assert_eq!(world.call_events("acme", "c1").await.len(), 0);
+    assert_eq!(world.call_events("acme", "call-77").await.len(), 0);
 }
 
 #[tokio::test]
@@ -283,7 +287,7 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
     let world = World::new().await;
     let endpoints = Endpoints::new(&world).await;
     for n in 0..3 {
-        world.post(event(&format!("old-{n}"), "c1")).await;
+        world.post(event(&format!("old-{n}"), "call-77")).await;
     }
     world
         .post(json!({"type": "call.ended", "tenant": "acme", "id": "other", "data": 1, "related": {"call_id": "c2"}}))
@@ -292,21 +296,21 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
     world.pass_ms(301_000).await;
     world.sweep().await;
     // Not noted by the sweeper yet: one delivered, one under way, with an id that Redial minted.
-    world.post(event("new", "c1")).await;
+    world.post(event("new", "call-77")).await;
     world.settle().await;
-    let mut minted = event("x", "c1");
+    let mut minted = event("x", "call-77");
     minted.as_object_mut().unwrap().remove("id");
     world.post(minted).await;
 
-    let erased = erase(&world, "calls/c1", 202).await;
+    let erased = erase(&world, "calls/call-77", 202).await;
     assert_eq!(
         (&erased["erased"], &erased["events"]),
-        (&json!({"call": "c1"}), &json!(5))
+        (&json!({"call": "call-77"}), &json!(5))
     );
     assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
     assert_eq!(erased["may_still_leave_count"], 3);
     world.pass_ms(1_000).await;
-    let mut later = event("later", "c1");
+    let mut later = event("later", "call-77");
     later["data"] = json!("fine");
     world.post(later).await;
     let complete = settled(&world, &erased).await;
@@ -327,7 +331,7 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
         .collect();
     assert_eq!(ids, ["later", "other"]);
     let noted: Vec<String> = world
-        .call_events("acme", "c1")
+        .call_events("acme", "call-77")
         .await
         .iter()
         .map(|noted| noted.event.to_string())
@@ -340,7 +344,7 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
     world.pass_ms(2 * 3_600_000).await;
     assert_eq!(world.sweep().await.ledger_difference, 0);
     // Asking again takes the later one, and then there is nothing.
-    let again = erase(&world, "calls/c1", 202).await;
+    let again = erase(&world, "calls/call-77", 202).await;
     assert_eq!(again["events"], 1);
     assert_eq!(erase(&world, "calls/c3", 404).await["code"], "not_found");
     assert_eq!(
@@ -354,7 +358,7 @@ async fn an_erasure_whose_worker_crashed_is_finished_by_the_sweeper() {
     let world = World::new().await;
     let endpoints = Endpoints::new(&world).await;
     for n in 0..4 {
-        world.post(event(&format!("e{n}"), "c1")).await;
+        world.post(event(&format!("e{n}"), "call-77")).await;
     }
     world.settle().await;
     // A delivery that cannot be read stops the erasure halfway.
@@ -370,7 +374,7 @@ async fn an_erasure_whose_worker_crashed_is_finished_by_the_sweeper() {
             "ExpressionAttributeValues": {":fv": {"N": form.to_string()}}})
     };
     world.in_table("UpdateItem", &set(99)).await;
-    let failed = erase(&world, "calls/c1", 500).await;
+    let failed = erase(&world, "calls/call-77", 500).await;
     assert_eq!(failed["code"], "internal");
     let running = world.get("/v1/tenants/acme/erasures").await["items"][0].clone();
     assert_eq!(running["complete"], false);
@@ -389,7 +393,7 @@ async fn an_erasure_whose_worker_crashed_is_finished_by_the_sweeper() {
     );
     assert!(ms_of(&complete["completed_at"]) > ms_of(&complete["at"]));
     assert_eq!(
-        left(&world, "c1").await,
+        left(&world, "call-77").await,
         vec![format!("x/acme {}", running["id"].as_str().unwrap())]
     );
 }

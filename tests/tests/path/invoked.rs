@@ -195,7 +195,7 @@ async fn what_an_invocation_cannot_mean_is_answered_as_a_problem_and_starts_noth
 async fn an_invocation_of_ingest_that_stores_nothing_by_our_fault_fails_and_a_refused_one_is_answered() {
     let world = World::new().await;
     let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
-    let event = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {}});
+    let event = json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"call_id": "c1"}});
     let key = json!({"pk": {"S": "t/acme"}, "sk": {"S": "tenant"}});
     let form = |update: &str, value: Value| {
         json!({"TableName": "ConfigTable", "Key": key, "UpdateExpression": update,

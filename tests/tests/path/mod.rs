@@ -1,6 +1,7 @@
 //! The way of an event, from the request of the platform to the record of its last attempt.
 
 mod accepted;
+mod checked;
 mod counted;
 mod dead_letters;
 mod erased;

@@ -11,7 +11,7 @@ async fn an_endpoint_that_fails_twice_then_works_takes_three_attempts_waiting_as
     let world = World::new().await;
     let endpoint = world.endpoint("acme", Behaviour::FailFirst(2), json!({})).await;
     let event = world
-        .post(json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"n": 1}}))
+        .post(json!({"type": "call.ended", "tenant": "acme", "id": "e1", "data": {"n": 1, "call_id": "c1"}}))
         .await;
     assert_eq!(event, json!({"id": "e1", "deliveries": 1}));
     world.run_to_the_end().await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::world::{Behaviour, World};
 
 fn event(id: &str) -> Value {
-    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {}})
+    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"call_id": "c1"}})
 }
 
 /// The authorizer that Lambda names for a signed request.

@@ -9,7 +9,7 @@ use crate::world::{Behaviour, Endpoint, World};
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn event(id: &str) -> Value {
-    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {}})
+    json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"call_id": "c1"}})
 }
 
 fn traces(world: &World, endpoint: &Endpoint) -> Vec<Option<String>> {

@@ -2,7 +2,7 @@
 
 use redial_domain::signature::Secret;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{Behaviour, Endpoint, INSIDE, RECEIVERS, Received, World};
 
@@ -24,6 +24,12 @@ async fn at(world: &World, url: &str) -> String {
     let body = json!({"url": url, "timeout_ms": 1000});
     let made = world.call("POST", LIST, body, 201).await;
     format!("{LIST}/{}/test", made["id"].as_str().unwrap())
+}
+
+/// A port where nobody listens.
+async fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Everything that both tables hold.
@@ -104,7 +110,7 @@ async fn nothing_remembers_a_test_whatever_came_of_it_and_in_whatever_state() {
     let paused = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     let activate = format!("{LIST}/{}", paused.id);
     world.call("POST", &format!("{activate}/pause"), Value::Null, 200).await;
-    let inactive = json!({"url": format!("http://{RECEIVERS}:9/"), "active": false});
+    let inactive = json!({"url": format!("http://{RECEIVERS}:{}/", closed_port().await), "active": false});
     let inactive = world.call("POST", LIST, inactive, 201).await;
     let inactive = format!("{LIST}/{}", inactive["id"].as_str().unwrap());
     let before = stored(&world).await;
@@ -130,9 +136,7 @@ async fn each_failure_says_where_and_what_to_mend() {
     let world = World::new().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_port = silent.local_addr().unwrap().port();
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let closed_port = closed.local_addr().unwrap().port();
-    drop(closed);
+    let closed_port = closed_port().await;
     let fails = world.endpoint("acme", Behaviour::Always(500), json!({})).await;
     let exchange = tried(&world, &fails, json!({})).await;
     assert_eq!(
@@ -214,12 +218,10 @@ async fn an_address_inside_is_neither_reached_nor_measured_nor_named() {
         seen.push(exchange);
     }
     assert_eq!(seen[0], seen[1], "open and closed look alike");
-    let accepted = tokio::select! {
-        biased;
-        accepted = canary.accept() => Some(accepted),
-        () = tokio::task::yield_now() => None,
-    };
-    assert!(accepted.is_none(), "somebody reached the canary");
+    // Connections queue in order: if the first is ours, nobody came before us.
+    let ours = TcpStream::connect(canary.local_addr().unwrap()).await.unwrap();
+    let (_first, peer) = canary.accept().await.unwrap();
+    assert_eq!(peer, ours.local_addr().unwrap(), "somebody reached the canary");
 }
 
 #[tokio::test]
@@ -287,6 +289,30 @@ async fn the_sample_may_be_of_any_type_and_say_anything() {
         &sent(json!({"type": "call.failed", "data": null})).await["data"],
         example
     );
+}
+
+#[tokio::test]
+async fn a_type_of_the_tenants_own_has_its_own_example() {
+    let world = World::new().await;
+    let endpoint = world
+        .endpoint(
+            "acme",
+            Behaviour::Always(200),
+            json!({"event_types": ["order.shipped"]}),
+        )
+        .await;
+    let own = json!({"group": "orders", "schema": {"type": "object"}, "example": {"order": 7}});
+    world
+        .call("PUT", "/v1/tenants/acme/event-types/order.shipped", own, 201)
+        .await;
+    for sample in [Value::Null, json!({"type": "order.shipped"})] {
+        tried(&world, &endpoint, sample).await;
+        let body: Value = serde_json::from_slice(&world.requests(&endpoint).pop().unwrap().body).unwrap();
+        assert_eq!(
+            (&body["type"], &body["data"]),
+            (&json!("order.shipped"), &json!({"order": 7}))
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the roles of the template grant, against what the functions ask AWS for: nothing that they need is denied, and
 //! nothing is granted that they never need.
 
+mod erasing;
 mod scenarios;
 mod secrets;
 

@@ -27,13 +27,14 @@ pub(super) async fn every_branch(gate: &Arc<Gate>) {
     Box::pin(sweeping(&World::behind(gate).await)).await;
     Box::pin(crowding(&World::behind(gate).await)).await;
     Box::pin(taking_in(&World::behind(gate).await)).await;
+    Box::pin(super::erasing::erasing(&World::behind(gate).await)).await;
 }
 
-fn event(id: &str) -> Value {
+pub(super) fn event(id: &str) -> Value {
     json!({"type": "call.ended", "tenant": "acme", "id": id, "data": {"id": id}, "related": {"call_id": "c1"}})
 }
 
-fn path(endpoint: &Endpoint, rest: &str) -> String {
+pub(super) fn path(endpoint: &Endpoint, rest: &str) -> String {
     format!("/v1/tenants/acme/endpoints/{}{rest}", endpoint.id)
 }
 
@@ -61,9 +62,21 @@ async fn accepting(world: &World) {
             .0,
         422
     );
+    // A type of the tenant's own: ingest reads its types.
+    let own = json!({"type": "booking.made", "tenant": "acme", "data": {}});
+    assert_eq!(post(own.clone()).await.0, 422);
+    let types = "/v1/tenants/acme/event-types";
+    world
+        .call("PUT", &format!("{types}/booking.made"), json!({"schema": {}}), 201)
+        .await;
+    assert_eq!(post(own).await.0, 202);
+    assert_eq!(
+        world.get(&format!("{types}?origin=own")).await["items"][0]["name"],
+        "booking.made"
+    );
     assert_eq!(world.invoke_ingest(&event("e3").to_string()).await["deliveries"], 2);
     world.run_to_the_end().await;
-    assert_eq!(world.requests(&endpoint).len(), 4);
+    assert_eq!(world.requests(&endpoint).len(), 5);
     assert!(world.requests(&paused).is_empty());
 }
 

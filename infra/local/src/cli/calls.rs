@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::connection::ConnectionArgs;
+use super::erase::{EraseArgs, erase};
 use super::error::{CliError, Finish};
 use super::events::timeline;
 use super::output::member;
@@ -12,7 +13,8 @@ use super::{Session, TenantArg};
 const EXAMPLES: &str = "\
 Examples:
   redial calls events call_17 --tenant acme
-  redial calls timeline call_17 --tenant acme --json";
+  redial calls timeline call_17 --tenant acme --json
+  redial calls erase call_17 --tenant acme";
 
 /// Look at a call: the events that name it, and where they went
 #[derive(Debug, Args)]
@@ -30,6 +32,8 @@ enum Action {
     Events(CallArgs),
     /// Show everything that is stored about a call, in the order of time
     Timeline(CallArgs),
+    /// Erase a call: the events that name it until now, for ever
+    Erase(EraseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,9 +52,14 @@ pub(super) async fn run(args: CallsArgs) -> Result<Finish, CliError> {
     let (call, what) = match &args.action {
         Action::Events(call) => (call, "events"),
         Action::Timeline(call) => (call, "timeline"),
+        Action::Erase(call) => {
+            let path = ["v1", "tenants", &call.tenant.tenant, "calls", &call.id];
+            return erase(&mut session, &path, ("call", &call.id), call.yes).await;
+        }
     };
     let path = ["v1", "tenants", &call.tenant.tenant, "calls", &call.id, what];
     match args.action {
+        Action::Erase(_) => {}
         Action::Timeline(_) => timeline(&mut session, &path, call.limit).await?,
         Action::Events(_) => {
             let listing = session.client.list(&path, &[], call.limit).await?;

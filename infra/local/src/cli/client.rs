@@ -145,7 +145,9 @@ impl Client {
         Ok(Lines {
             count: bytes.iter().filter(|byte| **byte == b'\n').count(),
             next: text("redial-next-cursor").map(str::to_owned),
-            unreadable: text("redial-unreadable").and_then(|n| n.parse().ok()).unwrap_or_default(),
+            unreadable: text("redial-unreadable")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or_default(),
             bytes,
         })
     }

@@ -99,7 +99,10 @@ impl EndpointFields {
         set("payload", self.payload.as_ref().map(|text| json!(text)));
         set("timeout_ms", self.timeout_ms.map(|ms| json!(ms)));
         set("retry", self.retry());
-        set("rate_limit", number_or_none(self.rate_limit.as_deref(), "--rate-limit")?);
+        set(
+            "rate_limit",
+            number_or_none(self.rate_limit.as_deref(), "--rate-limit")?,
+        );
         set("dead_letter", self.dead_letter()?);
         set("auth", self.auth()?);
         set("headers", members(&self.headers, header)?);
@@ -179,10 +182,7 @@ fn number_or_none(text: Option<&str>, flag: &str) -> Result<Option<Value>, CliEr
 }
 
 /// The object that flags given several times stand for; `None` if none was.
-fn members(
-    given: &[String],
-    member: fn(&str) -> Result<(String, Value), CliError>,
-) -> Result<Option<Value>, CliError> {
+fn members(given: &[String], member: fn(&str) -> Result<(String, Value), CliError>) -> Result<Option<Value>, CliError> {
     let members: Result<Map<String, Value>, CliError> = given.iter().map(|text| member(text)).collect();
     Ok(Some(members?).filter(|members| !members.is_empty()).map(Value::Object))
 }

@@ -95,7 +95,11 @@ struct Change {
 /// `If-Match` of a version: a number as `show` has it, `*`, or an `ETag` as it stands.
 fn entity_tag(text: &str) -> Result<HeaderValue, String> {
     let is_number = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-    let tag = if is_number { format!("\"{text}\"") } else { text.to_owned() };
+    let tag = if is_number {
+        format!("\"{text}\"")
+    } else {
+        text.to_owned()
+    };
     HeaderValue::try_from(tag).map_err(|_| "give a version, such as 7".to_owned())
 }
 
@@ -218,7 +222,9 @@ async fn update(session: &mut Session, args: UpdateArgs) -> Result<(), CliError>
         return Err(CliError::usage("nothing to change: give at least one field"));
     }
     let (client, path, body) = (&session.client, one.path(), Value::Object(fields));
-    let endpoint = client.change(Method::PATCH, &path, Some(&body), if_match.as_ref()).await?;
+    let endpoint = client
+        .change(Method::PATCH, &path, Some(&body), if_match.as_ref())
+        .await?;
     session.show(&endpoint, &FIRST_FIELDS)
 }
 
@@ -232,7 +238,9 @@ async fn rotate(session: &mut Session, args: RotateArgs) -> Result<(), CliError>
         body["overlap_s"] = json!(overlap.as_secs());
     }
     let (client, path) = (&session.client, one.path_to("rotate"));
-    let secret = client.change(Method::POST, &path, Some(&body), if_match.as_ref()).await?;
+    let secret = client
+        .change(Method::POST, &path, Some(&body), if_match.as_ref())
+        .await?;
     show_secret(session, &secret)
 }
 
@@ -320,6 +328,21 @@ fn show_secret(session: &mut Session, answer: &Value) -> Result<(), CliError> {
 
 async fn change_state(session: &mut Session, change: &Change, action: &str) -> Result<(), CliError> {
     let (client, path) = (&session.client, change.one.path_to(action));
-    let endpoint = client.change(Method::POST, &path, None, change.if_match.as_ref()).await?;
+    let endpoint = client
+        .change(Method::POST, &path, None, change.if_match.as_ref())
+        .await?;
     session.show(&endpoint, &FIRST_FIELDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_becomes_an_entity_tag_and_a_tag_stays_one() {
+        for (given, sent) in [("7", "\"7\""), ("\"7\"", "\"7\""), ("*", "*")] {
+            assert_eq!(entity_tag(given).unwrap(), sent);
+        }
+        assert!(entity_tag("7\n").is_err());
+    }
 }

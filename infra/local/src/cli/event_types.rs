@@ -168,7 +168,9 @@ async fn validate(session: &mut Session, one: &One, data: &str) -> Result<Finish
     } else {
         let misfits: Vec<&Value> = fit["misfits"].as_array().into_iter().flatten().collect();
         let rows: Vec<Vec<String>> = misfits.into_iter().map(row).collect();
-        session.output.table(&["at", "what is wrong", "rule"], &rows, "does not fit")?;
+        session
+            .output
+            .table(&["at", "what is wrong", "rule"], &rows, "does not fit")?;
     }
     Ok(if fits { Finish::Complete } else { Finish::Partial })
 }

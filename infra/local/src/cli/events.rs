@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::connection::ConnectionArgs;
+use super::erase::{EraseArgs, erase};
 use super::error::{CliError, Finish};
 use super::export::{self, Export, ExportArgs, Stretch};
 use super::moment::Moment;
@@ -16,6 +17,7 @@ Examples:
   redial events list --tenant acme --agent agt_7 --limit 500 --json
   redial events show evt_01 --tenant acme
   redial events timeline evt_01 --tenant acme
+  redial events erase evt_01 --tenant acme
   redial events list --tenant acme --call call_17
   redial events --export --tenant acme --since 1d --until 1m --include-data --output events.ndjson
   redial events --export --tenant acme --type call.*
@@ -88,6 +90,8 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 500, value_parser = super::at_least_one)]
         limit: usize,
     },
+    /// Erase an event: what it said and what was answered, for ever
+    Erase(EraseArgs),
     /// Show one event with its data, and where it went
     Show {
         #[command(flatten)]
@@ -119,11 +123,15 @@ pub(super) async fn run(args: EventsArgs) -> Result<Finish, CliError> {
     match args.action {
         None if args.export.export => return export(&session, args).await,
         Some(_) if args.export.export => return Err(CliError::usage("--export stands without a subcommand")),
-        None => return Err(CliError::usage("say what: list, show, timeline, or --export")),
+        None => return Err(CliError::usage("say what: list, show, timeline, erase, or --export")),
         Some(Action::List(list)) => run_list(&mut session, list).await?,
         Some(Action::Timeline { tenant, id, limit }) => {
             let path = ["v1", "tenants", &tenant.tenant, "events", &id, "timeline"];
             timeline(&mut session, &path, limit).await?;
+        }
+        Some(Action::Erase(event)) => {
+            let path = ["v1", "tenants", &event.tenant.tenant, "events", &event.id];
+            return erase(&mut session, &path, ("event", &event.id), event.yes).await;
         }
         Some(Action::Show { tenant, id }) => {
             let path = ["v1", "tenants", &tenant.tenant, "events", &id];

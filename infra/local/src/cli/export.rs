@@ -71,7 +71,9 @@ pub(super) enum Sink {
 
 impl Sink {
     fn open(output: Option<&Path>, goes_on: bool) -> Result<Self, CliError> {
-        let Some(path) = output else { return Ok(Self::Stream(Box::new(io::stdout()))) };
+        let Some(path) = output else {
+            return Ok(Self::Stream(Box::new(io::stdout())));
+        };
         let unwritable = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => {
                 let path = path.display();
@@ -155,7 +157,9 @@ pub(super) async fn run(session: &Session, args: &ExportArgs, export: Export<'_>
         }
     };
     tokio::pin!(interrupted);
-    export.write(&session.client, sink, args.cursor.clone(), patience, interrupted).await
+    export
+        .write(&session.client, sink, args.cursor.clone(), patience, interrupted)
+        .await
 }
 
 impl Export<'_> {

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Session;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish};
+use super::moment::Span;
 use super::output::{Output, member, note};
 use super::stack::{Stack, StackArgs, StackError};
 
@@ -17,8 +18,10 @@ const EXAMPLES: &str = "\
 Examples:
   redial keys create ingest --name 'call engine'
   redial keys create tenant:acme --name 'portal of acme'
+  redial keys create ingest --name 'load test' --expires 90d
   redial keys create --stack redial --region eu-central-1
   redial keys list
+  redial keys show k7f3q2
   redial keys revoke k7f3q2";
 
 /// Make, list and revoke API keys
@@ -41,6 +44,11 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = super::at_least_one)]
         limit: usize,
     },
+    /// Show one key: what it may do, when it was last used, until when it is valid
+    Show {
+        /// The key's id
+        id: String,
+    },
     /// Revoke a key; within a minute nothing accepts it any more
     Revoke {
         /// The key's id
@@ -57,22 +65,31 @@ struct CreateArgs {
     /// The same, by name
     #[arg(long = "scope", id = "scope_named", value_name = "SCOPE", conflicts_with = "scope")]
     scope_named: Option<String>,
-    /// What it is for, at most 200 bytes
+    /// What it is for, at most 200 characters
     #[arg(long)]
     name: Option<String>,
+    /// How long it is valid, such as 12h or 90d [default: until it is revoked]
+    #[arg(long, value_name = "SPAN")]
+    expires: Option<Span>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 /// Columns of a key that was made, first to last.
-const MADE: [&str; 4] = ["id", "key", "scope", "name"];
-/// Longest name of a key, in bytes: as the API takes it.
-const MAX_NAME_BYTES: usize = 200;
+const MADE: [&str; 5] = ["id", "key", "scope", "name", "expires_at"];
+/// Longest name of a key, in characters: as the API takes it.
+const MAX_NAME_CHARS: usize = 200;
+/// Longest life of a key that expires, in seconds: as the API takes it.
+const MAX_LIFE_S: i64 = 10 * 365 * 86_400;
 /// Name of a key that was given none.
 const FIRST_KEY: &str = "made with redial keys create --stack";
 
 /// Makes a key with AWS credentials: for a deployment that has none yet, or whose operators lost theirs.
-async fn create_in(stack: &Stack, scope: &Scope, name: &str, output: &mut Output) -> Result<(), CliError> {
+async fn create_in(
+    stack: &Stack,
+    (scope, name, expires): (&Scope, &str, Option<Span>),
+    output: &mut Output,
+) -> Result<(), CliError> {
     let store = stack.store()?;
     if let Scope::Tenant(tenant) = scope {
         let known = store.version(tenant, 0).await;
@@ -80,7 +97,9 @@ async fn create_in(stack: &Stack, scope: &Scope, name: &str, output: &mut Output
         known.ok_or_else(|| CliError::usage(format!("there is no tenant {tenant}")))?;
     }
     let url = stack.api()?;
-    let (text, key) = auth::mint(&Random::System, scope, name, Clock::System.now());
+    let now = Clock::System.now();
+    let (text, mut key) = auth::mint(&Random::System, scope, name, now);
+    key.expires_at = expires.map(|expires| now.plus_millis(expires.as_secs() * 1_000));
     let put = store.put_api_key(&key).await;
     put.map_err(|error| StackError::store("dynamodb:PutItem", error))?;
     let made = json!({
@@ -89,6 +108,7 @@ async fn create_in(stack: &Stack, scope: &Scope, name: &str, output: &mut Output
         "scope": key.scope,
         "name": key.name,
         "created_at": key.created_at,
+        "expires_at": key.expires_at,
         "url": url,
     });
     let shown = if output.is_json() {
@@ -117,14 +137,26 @@ async fn create(args: CreateArgs, connection: &ConnectionArgs) -> Result<(), Cli
         let scope = Scope::parse(scope.as_deref().unwrap_or("operator"))
             .map_err(|invalid| CliError::usage(invalid.to_string()))?;
         let name = args.name.as_deref().unwrap_or(FIRST_KEY);
-        if name.len() > MAX_NAME_BYTES {
-            return Err(CliError::usage(format!("a name has at most {MAX_NAME_BYTES} bytes")));
+        if name.chars().count() > MAX_NAME_CHARS {
+            return Err(CliError::usage(format!(
+                "a name has at most {MAX_NAME_CHARS} characters"
+            )));
+        }
+        if args
+            .expires
+            .is_some_and(|expires| !(1..=MAX_LIFE_S).contains(&expires.as_secs()))
+        {
+            return Err(CliError::usage("a key expires within ten years, or never"));
         }
         if let Some(stack) = args.stack.open().await? {
-            return create_in(&stack, &scope, name, &mut Output::to_stdout(connection.json)).await;
+            let wanted = (&scope, name, args.expires);
+            return create_in(&stack, wanted, &mut Output::to_stdout(connection.json)).await;
         }
     }
     let mut body = json!({ "scope": scope });
+    if let Some(expires) = args.expires {
+        body["expires_in_s"] = json!(expires.as_secs());
+    }
     if let Some(name) = args.name {
         body["name"] = json!(name);
     }
@@ -141,13 +173,21 @@ pub(super) async fn run(args: KeysArgs) -> Result<Finish, CliError> {
         Action::List { limit } => {
             let mut session = Session::open(&args.connection)?;
             let listing = session.client.list(&["v1", "keys"], &[], limit).await?;
-            let names = ["id", "scope", "name", "created_at", "last_used_at"];
+            let names = ["id", "scope", "name", "created_at", "last_used_at", "expires_at"];
             let row = |item: &_| names.iter().map(|name| member(item, name)).collect();
             session.show_list(
                 &listing,
-                &["id", "scope", "name", "created", "last used"],
+                &["id", "scope", "name", "created", "last used", "expires"],
                 row,
                 "no keys",
+            )?;
+        }
+        Action::Show { id } => {
+            let mut session = Session::open(&args.connection)?;
+            let key = session.client.get(&["v1", "keys", &id], &[]).await?;
+            session.show(
+                &key,
+                &["id", "scope", "name", "created_at", "last_used_at", "expires_at"],
             )?;
         }
         Action::Revoke { id } => {

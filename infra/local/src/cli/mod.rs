@@ -9,6 +9,7 @@ mod deliveries;
 mod endpoint_fields;
 mod endpoint_test;
 mod endpoints;
+mod erase;
 mod error;
 mod event_types;
 mod events;
@@ -85,6 +86,7 @@ enum Command {
     EventTypes(event_types::EventTypesArgs),
     Events(Box<events::EventsArgs>),
     Calls(calls::CallsArgs),
+    Erasures(erase::ErasuresArgs),
     Deliveries(Box<deliveries::DeliveriesArgs>),
     Replay(replay::ReplayArgs),
     Tenants(tenants::TenantsArgs),
@@ -182,6 +184,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::EventTypes(args)) => event_types::run(args).await,
         Some(Command::Events(args)) => events::run(*args).await,
         Some(Command::Calls(args)) => calls::run(args).await,
+        Some(Command::Erasures(args)) => erase::run(args).await,
         Some(Command::Deliveries(args)) => deliveries::run(*args).await,
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,

@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Session;
 use super::connection::ConnectionArgs;
+use super::erase::{Yes, erase};
 use super::error::{CliError, Finish};
 use super::output::member;
 
@@ -13,7 +14,9 @@ const EXAMPLES: &str = "\
 Examples:
   redial tenants create acme --name 'Acme Dental'
   redial tenants list
-  redial tenants show acme --json";
+  redial tenants show acme --json
+  redial tenants update acme --retention-days 90 --max-endpoints 100 --validation reject
+  redial tenants erase acme";
 
 /// Make and look at tenants, the platform's customers
 #[derive(Debug, Args)]
@@ -41,11 +44,76 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = super::at_least_one)]
         limit: usize,
     },
+    /// Change settings of a tenant; those that are not given stay as they are
+    Update(UpdateArgs),
+    /// Erase a tenant with everything that belongs to it, for ever
+    Erase {
+        /// The tenant's id
+        tenant: String,
+        #[command(flatten)]
+        yes: Yes,
+    },
     /// Show one tenant
     Show {
         /// The tenant's id
         tenant: String,
     },
+}
+
+/// Settings of a tenant.
+#[derive(Debug, Args)]
+struct UpdateArgs {
+    /// The tenant's id
+    tenant: String,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Settings {
+    /// Its name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// Days that its events are kept, 3 to 365, for events from now on
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u16>,
+    /// Whether it may post events of types that no catalogue has
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    allow_unknown_types: Option<bool>,
+    /// What is done with data that does not fit the schema of its type: off, warn or reject
+    #[arg(long, value_name = "MODE")]
+    validation: Option<String>,
+    /// Where receivers of profile voicehub fetch an analysis: a URL with {call_id}; an empty text takes it away
+    #[arg(long, value_name = "URL")]
+    analysis_url: Option<String>,
+    /// Most endpoints that it may have, at most 200
+    #[arg(long, value_name = "N")]
+    max_endpoints: Option<u16>,
+    /// Shards of its lists, only ever raised: one for every 1000 events a second
+    #[arg(long, value_name = "N")]
+    shards: Option<u16>,
+}
+
+impl Settings {
+    fn body(&self) -> Value {
+        let given = [
+            ("name", self.name.as_ref().map(|name| json!(name))),
+            ("retention_days", self.retention_days.map(|days| json!(days))),
+            (
+                "allow_unknown_types",
+                self.allow_unknown_types.map(|allow| json!(allow)),
+            ),
+            ("validation", self.validation.as_ref().map(|mode| json!(mode))),
+            ("analysis_url", self.analysis_url.as_ref().map(|url| json!(url))),
+            ("max_endpoints", self.max_endpoints.map(|most| json!(most))),
+            ("shards", self.shards.map(|shards| json!(shards))),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::Object(given.collect())
+    }
 }
 
 pub(super) async fn run(args: TenantsArgs) -> Result<Finish, CliError> {
@@ -58,6 +126,20 @@ pub(super) async fn run(args: TenantsArgs) -> Result<Finish, CliError> {
                 .send(Method::PUT, &["v1", "tenants", &tenant], Some(&body))
                 .await?;
             session.show(&made, &["id", "name"])?;
+        }
+        Action::Update(update) => {
+            let path = ["v1", "tenants", &update.tenant];
+            // The call that changes a tenant would make one that is not there.
+            session.client.get(&path, &[]).await?;
+            let set = session
+                .client
+                .send(Method::PUT, &path, Some(&update.settings.body()))
+                .await?;
+            session.show(&set, &["id", "name"])?;
+        }
+        Action::Erase { tenant, yes } => {
+            let path = ["v1", "tenants", &tenant];
+            return erase(&mut session, &path, ("tenant", &tenant), yes).await;
         }
         Action::List { limit } => {
             let listing = session.client.list(&["v1", "tenants"], &[], limit).await?;

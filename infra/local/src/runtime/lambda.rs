@@ -33,7 +33,10 @@ impl Service for Lambda {
             // As Lambda answers for a function that failed.
             Err(error) => Answer {
                 headers: vec![("x-amz-function-error", "Unhandled".to_owned())],
-                ..Answer::json(200, serde_json::json!({ "errorMessage": error.to_string() }).to_string())
+                ..Answer::json(
+                    200,
+                    serde_json::json!({ "errorMessage": error.to_string() }).to_string(),
+                )
             },
         }
     }

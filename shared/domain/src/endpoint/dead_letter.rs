@@ -43,7 +43,11 @@ impl TryFrom<DeadLetterSpec> for DeadLetter {
     fn try_from(spec: DeadLetterSpec) -> Result<Self, Invalid> {
         let days = MIN_DEAD_LETTER_DAYS..=MAX_DEAD_LETTER_DAYS;
         if spec.days.is_some_and(|given| !days.contains(&given)) {
-            return Err(Invalid::new("dead_letter_invalid", "dead_letter.days", "must be 3 to 365"));
+            return Err(Invalid::new(
+                "dead_letter_invalid",
+                "dead_letter.days",
+                "must be 3 to 365",
+            ));
         }
         Ok(Self {
             keep: spec.keep.unwrap_or(true),

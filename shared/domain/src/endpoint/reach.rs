@@ -42,7 +42,9 @@ impl Reach {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Delivered => "It matches and is delivered.",
-            Self::HeldPaused => "It matches and is held, as the endpoint is paused: it is delivered when it is resumed.",
+            Self::HeldPaused => {
+                "It matches and is held, as the endpoint is paused: it is delivered when it is resumed."
+            }
             Self::HeldDisabled => {
                 "It matches and is held, as the endpoint is disabled: it is delivered when it is activated again."
             }

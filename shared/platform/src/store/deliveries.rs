@@ -2,8 +2,7 @@
 //! queue is only its clock.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use redial_domain::delivery::{DeadReason, DeliveryState};
-use redial_domain::endpoint::dead_letter::DeadLetter;
+use redial_domain::delivery::DeliveryState;
 use redial_domain::{DeliveryId, EventId, EventTypeName, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, is_refused, n, s};
@@ -102,16 +101,6 @@ impl DeliveryRecord {
             dropped: false,
             traceparent: message.traceparent.clone(),
         }
-    }
-
-    /// Gives it up at `now`. It is kept as its endpoint's settings say, and no longer than its event.
-    pub fn die(&mut self, reason: DeadReason, kept: DeadLetter, now: Timestamp) {
-        self.state = DeliveryState::Dead;
-        self.reason = Some(reason.as_str().to_owned());
-        self.next_at = None;
-        self.due_at = None;
-        self.dropped = !kept.keep;
-        self.expires_at = kept.kept_until(now, self.expires_at);
     }
 
     /// Its key.

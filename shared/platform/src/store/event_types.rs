@@ -105,3 +105,23 @@ impl Store {
         items.iter().map(|item| parse(item, "j")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_read_as_the_first_release_that_had_any_wrote_it() {
+        let written = r#"{"name":"booking.made","group":"bookings","description":"Made.","schema":{"type":"object"},
+            "example":{"a":1},"state":"deprecated","created_at":"2026-11-18T13:46:39.000Z","updated_at":"2026-11-18T13:46:40.000Z"}"#;
+        let read: OwnEventType = serde_json::from_str(written).unwrap();
+        assert_eq!(
+            (read.name.as_str(), read.state),
+            ("booking.made", TypeState::Deprecated)
+        );
+        let again: Value = serde_json::to_value(&read).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(written).unwrap());
+        let later = written.replacen('{', r#"{"later":[1],"#, 1);
+        assert_eq!(serde_json::from_str::<OwnEventType>(&later).unwrap(), read);
+    }
+}

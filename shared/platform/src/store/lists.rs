@@ -208,9 +208,10 @@ impl Store {
     fn asked(&self, question: &Question<'_>, pk: &str) -> Narrowed {
         let (mut from, mut to) = question.range.bounds();
         if let Some(after) = question.after {
+            let at = after.sort_key.clone();
             match question.order {
-                Order::NewestFirst => to.clone_from(&after.sort_key),
-                Order::OldestFirst => from.clone_from(&after.sort_key),
+                Order::NewestFirst => to = to.min(at),
+                Order::OldestFirst => from = from.max(at),
             }
         }
         let query = self.partition(&self.tables.events, pk, &from, &to);

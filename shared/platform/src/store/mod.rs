@@ -5,6 +5,7 @@ pub mod calls;
 pub mod change;
 pub mod config;
 pub mod deliveries;
+mod died;
 pub mod due;
 pub mod erase;
 pub mod erase_tenant;

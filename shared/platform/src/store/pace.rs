@@ -2,11 +2,10 @@
 //! partition of its own, written only for endpoints that have a limit (docs/DATA.md). Every write is conditional and reads
 //! nothing before; whoever loses a race tries the other way.
 
-use std::collections::HashMap;
-
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::ReturnValue;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, n};
@@ -22,14 +21,6 @@ const KEPT_S: i64 = 7 * 86_400;
 const LINE_END: &str = "le";
 /// The last moment that was granted, in microseconds.
 const GRANTED: &str = "g";
-
-/// A conditional write.
-enum Written {
-    /// Done; the item's new attributes.
-    Done(Item),
-    /// The condition was not met; the item as it is, empty if there is none.
-    Refused(Item),
-}
 
 impl Store {
     /// Reserves `count` slots at the end of an endpoint's line. One write, two if the line is not empty. A line that was begun at another rate, for an older version of the endpoint, begins anew: its old slots
@@ -57,7 +48,7 @@ impl Store {
                 .expression_attribute_values(":now", n(now_us))
                 .expression_attribute_values(":r", rate.clone())
                 .expression_attribute_values(":v", version.clone());
-            if let Written::Done(_) = write(begin).await? {
+            if written(begin).await?.is_some() {
                 return Ok(Slots::new(now_us, pace));
             }
             let extend = self
@@ -67,7 +58,7 @@ impl Store {
                 .expression_attribute_values(":now", n(now_us))
                 .expression_attribute_values(":r", rate.clone())
                 .expression_attribute_values(":v", version.clone());
-            if let Written::Done(item) = write(extend).await? {
+            if let Some(item) = written(extend).await? {
                 let end_us = item.need(LINE_END, item.get_number(LINE_END))?;
                 return Ok(Slots::new(end_us - slots_us, pace));
             }
@@ -113,9 +104,10 @@ impl Store {
         let rested_us = now_us - interval_us;
         let last_us = now_us + PATIENCE_MS * 1000 - interval_us;
         let wrong_us = now_us + SKEW_MS * 1000;
-        let mut follow = busy;
-        for _ in 0..TRIES {
-            let update = if follow {
+        // In this order the last one to be refused tells that the moment would be too late: moments only grow.
+        let follows: &[bool] = if busy { &[true, false, true] } else { &[false, true] };
+        for follow in follows {
+            let update = if *follow {
                 self.timed(&key, "SET g = g + :interval, #ttl = :ttl", now)
                     .condition_expression("g > :rested AND g <= :last")
                     .expression_attribute_values(":interval", n(interval_us))
@@ -128,20 +120,12 @@ impl Store {
                     .expression_attribute_values(":rested", n(rested_us))
                     .expression_attribute_values(":wrong", n(wrong_us))
             };
-            match write(update).await? {
-                Written::Done(item) => {
-                    let granted_us = item.need(GRANTED, item.get_number(GRANTED))?;
-                    // Never a moment too early.
-                    return Ok(Some(Timestamp::from_millis((granted_us + 999) / 1000)));
-                }
-                Written::Refused(item) => match item.get_number(GRANTED) {
-                    Some(granted_us) if (last_us + 1..=wrong_us).contains(&granted_us) => return Ok(None),
-                    Some(granted_us) => follow = granted_us > rested_us && granted_us <= last_us,
-                    None => follow = false,
-                },
+            if let Some(item) = written(update).await? {
+                let granted_us = item.need(GRANTED, item.get_number(GRANTED))?;
+                // Never a moment too early.
+                return Ok(Some(Timestamp::from_millis((granted_us + 999) / 1000)));
             }
         }
-        // Others were faster again and again: so the endpoint is busy.
         Ok(None)
     }
 
@@ -154,7 +138,6 @@ impl Store {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":ttl", n(now.as_secs() + KEPT_S))
             .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 }
 
@@ -164,15 +147,16 @@ fn is_of_an_older_rate(line: &Item, pace: Pace) -> bool {
     line.get_number("r") != Some(pace.per_second().into()) && version < pace.version()
 }
 
-async fn write(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
-    let item = |attributes: Option<HashMap<String, AttributeValue>>| Item(attributes.unwrap_or_default());
+/// The attributes that an update set; `None` if its condition was not met.
+async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
     match update.send().await {
-        Ok(done) => Ok(Written::Done(item(done.attributes))),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Ok(Written::Refused(item(refused.item.clone())))
-            }
-            _ => Err(dynamo("UpdateItem")(error)),
-        },
+        Ok(done) => Ok(Some(Item(done.attributes.unwrap_or_default()))),
+        Err(error) if is_refused(&error) => Ok(None),
+        Err(error) => Err(dynamo("UpdateItem")(error)),
     }
+}
+
+fn is_refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    let error = error.as_service_error();
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

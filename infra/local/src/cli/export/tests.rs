@@ -36,7 +36,10 @@ fn refusal(status: u16) -> Say {
 async fn serve(plan: Vec<Say>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (asked, plan) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(VecDeque::from(plan))));
+    let (asked, plan) = (
+        Arc::new(Mutex::new(Vec::new())),
+        Arc::new(Mutex::new(VecDeque::from(plan))),
+    );
     let seen = Arc::clone(&asked);
     let answer = async move |uri: Uri| {
         let query = uri.query().unwrap_or_default().to_owned();
@@ -52,7 +55,10 @@ async fn serve(plan: Vec<Say>) -> (String, Arc<Mutex<Vec<String>>>) {
 fn export() -> Export<'static> {
     Export {
         path: vec!["v1", "tenants", "acme", "events"],
-        query: vec![("until", "2026-11-20T05:00:00.000Z".to_owned()), ("type", "call.*".to_owned())],
+        query: vec![
+            ("until", "2026-11-20T05:00:00.000Z".to_owned()),
+            ("type", "call.*".to_owned()),
+        ],
         what: "events",
     }
 }
@@ -78,7 +84,13 @@ async fn write(plan: Vec<Say>, cursor: Option<&str>, sink: Sink) -> (Result<Fini
 #[tokio::test]
 async fn every_page_is_written_whole_and_a_busy_server_is_asked_again() {
     let out = Page::default();
-    let plan = vec![page("{\"n\":1}\n{\"n\":2}\n", Some("c1")), refusal(429), refusal(503), page("", Some("c2")), page("{\"n\":3}\n", None)];
+    let plan = vec![
+        page("{\"n\":1}\n{\"n\":2}\n", Some("c1")),
+        refusal(429),
+        refusal(503),
+        page("", Some("c2")),
+        page("{\"n\":3}\n", None),
+    ];
     let (finish, asked) = write(plan, None, Sink::Stream(Box::new(out.clone()))).await;
     assert_eq!(finish.unwrap(), Finish::Complete);
     assert_eq!(out.text(), "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
@@ -110,15 +122,27 @@ async fn what_stops_an_export_says_how_to_go_on_and_a_file_goes_on_after_its_las
 
 #[tokio::test]
 async fn an_interrupted_export_ends_with_a_whole_page() {
-    let (url, _) = serve(vec![page("{\"n\":1}\n", Some("c1")), page("{\"n\":2}\n", None)]).await;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = Mutex::new(Some(tell));
+    let endless: Say = Box::new(move || {
+        let tell = tell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        tell.unwrap().send(()).unwrap();
+        let rest = futures_util::stream::pending::<Result<String, std::convert::Infallible>>();
+        (
+            [("content-type", "application/x-ndjson")],
+            axum::body::Body::from_stream(rest),
+        )
+            .into_response()
+    });
+    let (url, _) = serve(vec![page("{\"n\":1}\n", Some("c1")), endless]).await;
     let (session, _) = session(&url, false);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.ndjson");
     let sink = Sink::open(Some(&path), false).unwrap();
-    let interrupted = std::future::ready(());
+    let interrupted = Box::pin(async { told.await.unwrap() });
     let finish = export().write(&session.client, sink, None, eager(), interrupted).await;
     assert_eq!(finish.unwrap(), Finish::CutOff);
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":1}\n");
 }
 
 #[tokio::test]
