@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -25,8 +26,8 @@ from ledger import Receiver
 from product import BINARY, ROOT, Redial
 
 PAGE = ROOT / "docs" / "API.md"
-# What the page calls the server and the receiver.
-SERVER, RECEIVER = "http://127.0.0.1:4080", "http://127.0.0.1:4090"
+# What the page calls the server, the receiver, and where nothing listens.
+SERVER, RECEIVER, NOBODY = "http://127.0.0.1:4080", "http://127.0.0.1:4090", "http://127.0.0.1:4099"
 # How long a reading command may be repeated, and how long one may take, in seconds.
 REACHED_S, RUN_S, AGAIN_S = 30, 60, 0.3
 # The fewest commands and answers that the page may have: a page that is not read any more must not pass.
@@ -237,16 +238,20 @@ def script(report: Report) -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         receiver = Receiver(folder)
-        for path in set(re.findall(r"\$RECEIVER(/[\w/-]+)", PAGE.read_text())):
-            receiver.behave(path, status=500 if "broken" in path else 200)
+        for path in set(re.findall(r"\$RECEIVER'?(/[\w/-]+)", PAGE.read_text())):
+            receiver.behave(path)
         redial = Redial(folder)
         # Where the page has it, in the folder where its commands are run.
         redial.data = folder / "redial-data"
         api = redial.start()
         try:
-            shell = Shell(folder, {SERVER: api.url, RECEIVER: receiver.origin})
-            for step in found:
-                check_step(report, shell, step)
+            with socket.socket() as nobody:
+                # Bound and not listening: a connection is refused.
+                nobody.bind(("127.0.0.1", 0))
+                refusing = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+                shell = Shell(folder, {SERVER: api.url, RECEIVER: receiver.origin, NOBODY: refusing})
+                for step in found:
+                    check_step(report, shell, step)
         finally:
             redial.stop()
     report.check(f"it has {LEAST_COMMANDS} commands or more", len(found) >= LEAST_COMMANDS, str(len(found)))

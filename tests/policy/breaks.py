@@ -244,6 +244,18 @@ BREAKS: list[Edit | Taken] = [
         'Resource: "*"',
     ),
     Edit(
+        "only the api invokes, and nobody but the dispatcher",
+        "another function",
+        "function:${AWS::StackName}-dispatcher",
+        "function:${AWS::StackName}-ingest",
+    ),
+    Edit(
+        "only the api invokes, and nobody but the dispatcher",
+        "by another name",
+        'FunctionName: !Sub "${AWS::StackName}-dispatcher"',
+        'FunctionName: !Sub "${AWS::StackName}-sender"',
+    ),
+    Edit(
         "what Lambda needs for a fixed address is granted only with one, and to nothing else",
         "always granted",
         "  DispatcherEgress:\n    Type: AWS::IAM::ManagedPolicy\n    Condition: EgressIsFixed\n",

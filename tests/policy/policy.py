@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE.parent / "outside"))
 from checks import Report, run  # noqa: E402
 
 from breaks import BREAKS, Edit, Taken  # noqa: E402
+import roles  # noqa: E402, F401 - its rules are among RULES
 from rules import RULES  # noqa: E402
 from tools import cfn_lint, parliament_findings, sam_validate  # noqa: E402
 

@@ -63,11 +63,7 @@ impl FromRequestParts<Arc<Api>> for Operator {
 
 /// An operator who names a tenant that need not exist yet.
 #[derive(Debug)]
-pub(crate) struct NamedTenant {
-    pub(crate) id: TenantId,
-    /// Id of the operator's key.
-    pub(crate) key_id: String,
-}
+pub(crate) struct NamedTenant(pub(crate) TenantId);
 
 impl FromRequestParts<Arc<Api>> for NamedTenant {
     type Rejection = Problem;
@@ -78,10 +74,7 @@ impl FromRequestParts<Arc<Api>> for NamedTenant {
         let named = segment(segments.as_ref(), "tenant").map(TenantId::parse);
         match (caller.scope, named) {
             (Scope::Ingest, _) => Err(Problem::forbidden()),
-            (Scope::Operator, Some(named)) => Ok(Self {
-                id: named?,
-                key_id: caller.key_id,
-            }),
+            (Scope::Operator, Some(named)) => Ok(Self(named?)),
             (Scope::Tenant(own), Some(Ok(named))) if own == named => Err(Problem::forbidden()),
             (Scope::Operator, None) | (Scope::Tenant(_), _) => Err(Problem::not_found("tenant")),
         }
@@ -128,6 +121,7 @@ impl FromRequestParts<Arc<Api>> for InTenant {
 #[derive(Debug)]
 pub(crate) struct OfTenant {
     pub(crate) id: TenantId,
+    caller: Caller,
     segments: Segments,
 }
 
@@ -147,11 +141,20 @@ impl FromRequestParts<Arc<Api>> for OfTenant {
             return Err(missing());
         }
         let segments = segments.map(|Path(segments)| segments).unwrap_or_default();
-        Ok(Self { id, segments })
+        Ok(Self { id, caller, segments })
     }
 }
 
 impl OfTenant {
+    /// The id of the caller's key, which must be an operator's.
+    pub(crate) fn operators_key(&self) -> Result<&str, Problem> {
+        if self.caller.scope.is_operator() {
+            Ok(&self.caller.key_id)
+        } else {
+            Err(Problem::forbidden())
+        }
+    }
+
     /// The erasure that the path names.
     pub(crate) fn erasure(&self) -> Result<ErasureId, Problem> {
         let text = self.segments.get("erasure").map(String::as_str).unwrap_or_default();

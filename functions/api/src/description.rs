@@ -20,8 +20,8 @@ use crate::query::MAX_LIMIT;
 const PROBLEM_TYPE: &str = "application/problem+json";
 const PROBLEM_REF: &str = "#/components/schemas/Problem";
 
-/// `*`, or entity tags in quotes: RFC 9110 section 13.1.1.
-const IF_MATCH: &str = r#"^([ \t]*\*[ \t]*|[ \t,]*(W/)?"[!#-~]*"[ \t]*(,[ \t,]*((W/)?"[!#-~]*"[ \t]*)?)*)$"#;
+/// `*`, or entity tags in quotes (RFC 9110 section 13.1.1). More white space and empty elements are taken as well.
+const IF_MATCH: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 /// What any request may be answered that needs a key, besides what its operation says.
 const EVERYWHERE: [(&str, &str); 2] = [
@@ -148,7 +148,7 @@ fn narrow(parameter: &mut Parameter) {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX_CALL_ID_BYTES)),
-        "If-Match" => text(IF_MATCH.to_owned()),
+        "If-Match" => text(IF_MATCH.to_owned()).examples([r#""7""#]),
         "key" if in_path => text("^[A-Za-z0-9]{1,64}$".to_owned()),
         "since" | "until" if !in_path => {
             text(r"^(19[7-9]|[2-9]\d\d)\d-".to_owned()).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

@@ -17,7 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::access::{InTenant, NamedTenant, OfTenant};
+use crate::access::{InTenant, OfTenant};
 use crate::change::{TRIES, outrun};
 use crate::listing::Listing;
 use crate::query::Query;
@@ -206,20 +206,19 @@ async fn erase_call(State(api): State<Arc<Api>>, scope: InTenant) -> Result<(Sta
         (status = 403, description = "Only operators may", body = Problem),
         (status = 404, description = "No such tenant, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
-        (status = 422, description = "Not the id of a tenant", body = Problem),
     )
 )]
 async fn erase_tenant(
     State(api): State<Arc<Api>>,
-    NamedTenant { id, key_id }: NamedTenant,
+    scope: OfTenant,
 ) -> Result<(StatusCode, Json<ErasureView>), Problem> {
-    let eraser = api.asker.eraser();
+    let (key_id, eraser) = (scope.operators_key()?, api.asker.eraser());
     for _ in 0..TRIES {
-        let Some(config) = api.store.tenant_config(&id).await? else {
-            let running = api.erasing(&id).await?;
+        let Some(config) = api.store.tenant_config(&scope.id).await? else {
+            let running = api.erasing(&scope.id).await?;
             return Ok(answer(running.ok_or_else(|| Problem::not_found("tenant"))?));
         };
-        match eraser.erase_tenant(&config, &key_id).await {
+        match eraser.erase_tenant(&config, key_id).await {
             Ok((erasure, keys)) => {
                 keys.iter().for_each(|key| api.authenticator.forget(key));
                 return Ok(answer(erasure));

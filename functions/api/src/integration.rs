@@ -54,7 +54,11 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 #[expect(clippy::struct_excessive_bools, reason = "the form is another system's")]
 struct WebhookFields {
     /// Where to POST: https, a public host.
-    #[schema(min_length = 1, max_length = 2048, example = "https://myapp.com/webhook/calls")]
+    #[schema(
+        max_length = 2048,
+        example = "https://myapp.com/webhook/calls",
+        pattern = r"^https://(([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]{2,63})(:(443|[1-9][0-9]{3}|[1-5][0-9]{4}))?([/?]([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$"
+    )]
     url: String,
     /// A call, inbound or outbound, began.
     #[schema(example = true)]

@@ -89,7 +89,8 @@ pub(crate) struct TenantSettings {
     /// What is done with an event whose `data` does not fit the schema of its type: `warn` by default.
     validation: Option<Validation>,
     /// Where receivers of profile `voicehub` fetch an analysis, unless its event says so in `links.analysis`: a https URL in
-    /// which `{call_id}`, `{analysis_id}` and `{event_id}`, after the host, stand for the ids. An empty text takes it away.
+    /// which `{call_id}`, `{analysis_id}` and `{event_id}`, after the host, stand for the ids. An empty text takes it away. Applies
+    /// within 30 seconds.
     #[schema(max_length = 2048, example = "https://api.example.com/calls/{call_id}/analysis")]
     analysis_url: Option<String>,
     /// Most endpoints that it may have: 50 by default, at most 200. Lowered below what it has, it makes no more and keeps
@@ -180,7 +181,7 @@ impl TenantSettings {
 )]
 async fn put(
     State(api): State<Arc<Api>>,
-    NamedTenant { id, .. }: NamedTenant,
+    NamedTenant(id): NamedTenant,
     if_match: IfMatch,
     OptionalBody(fields): OptionalBody,
 ) -> Result<Tagged<TenantView>, Problem> {

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::encode_time;
 use redial_domain::{DeliveryId, EndpointId, EventId, EventTypeName, ReplayId, Timestamp};
+use redial_platform::pace;
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
@@ -38,6 +39,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 /// What happened. In this order, where it happened at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = TimelineKind)]
 enum Kind {
     /// It happened on the call, as the platform says.
     Occurred,
@@ -172,7 +174,7 @@ impl TimelineItem {
         let (at, next_at) = match record.state {
             DeliveryState::Succeeded | DeliveryState::Dead => (last_at, None),
             DeliveryState::Retrying => (last_at, record.next_at),
-            DeliveryState::Held => (None, record.due_at),
+            DeliveryState::Held => (None, record.next_at.or(record.due_at)),
             DeliveryState::Queued | DeliveryState::Canceled => (None, None),
         };
         Self {
@@ -199,6 +201,10 @@ fn sentence(record: &DeliveryRecord, next_at: Option<Timestamp>) -> String {
     match record.state {
         DeliveryState::Queued => "Waits in the queue for its first attempt.".to_owned(),
         DeliveryState::Retrying => format!("Waits for attempt {}, {}.", record.attempts + 1, when("soon")),
+        DeliveryState::Held if record.reason.as_deref() == Some(pace::REASON) => format!(
+            "Held: others wait before it for the rate limit of its endpoint; goes {}.",
+            when("soon")
+        ),
         DeliveryState::Held => format!(
             "Held{because}; goes {}.",
             when("when its endpoint is delivered to again")

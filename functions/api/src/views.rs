@@ -206,7 +206,9 @@ impl DeliveryView {
             ..record.id.clone()
         };
         // A delivery that is on its way keeps a moment to be looked after: nothing that a caller waits for.
-        let due_at = record.due_at.filter(|_| record.state == DeliveryState::Held);
+        // One that waits for its endpoint's rate limit is looked after before its slot comes, which `next_at` says.
+        let waits_until = record.next_at.or(record.due_at);
+        let due_at = waits_until.filter(|_| record.state == DeliveryState::Held);
         Self {
             event: record.id.event.clone(),
             endpoint: record.id.endpoint.clone(),

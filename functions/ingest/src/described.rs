@@ -108,7 +108,9 @@ fn moment() -> Object {
         .schema_type(or_null(Type::String))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .pattern(Some(r"^(19[7-9]|[2-9]\d\d)\d-"))
-        .description(Some("When it happened, RFC 3339, 1970 to 9999; absent: when it was accepted."))
+        .description(Some(
+            "When it happened, RFC 3339, 1970 to 9999; absent: when it was accepted.",
+        ))
         .build()
 }
 
@@ -123,7 +125,9 @@ fn data() -> Object {
 }
 
 fn text(most_bytes: usize) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).max_length(Some(most_bytes))
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(most_bytes))
 }
 
 fn map(described: &str) -> ObjectBuilder {

@@ -10,7 +10,8 @@ use crate::accept::Ingest;
 
 /// 410: what the platform sends again was erased.
 pub(crate) fn erased(id: &EventId) -> Problem {
-    let detail = format!("event {id} was erased; its id is taken until its retention is over. Send a new event with a new id");
+    let detail =
+        format!("event {id} was erased; its id is taken until its retention is over. Send a new event with a new id");
     Problem::new(StatusCode::GONE, "event_erased", detail).at("id")
 }
 

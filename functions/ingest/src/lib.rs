@@ -3,10 +3,10 @@
 
 mod accept;
 mod answer;
-mod erased;
 mod check;
 mod deliveries;
 mod described;
+mod erased;
 mod invocation;
 mod noted;
 mod route;

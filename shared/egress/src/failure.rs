@@ -194,9 +194,7 @@ fn of_certificate(reason: &CertificateError) -> Cause {
         // Of an authority that only calls itself like a public one, the signature is wrong.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::CertificateUntrusted,
         // An authority's own certificate in place of a server's: what `openssl req -x509` makes.
-        CertificateError::Other(other)
-            if matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
-        {
+        CertificateError::Other(other) if matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) => {
             Cause::CertificateSelfSigned
         }
         _ => Cause::CertificateInvalid,

@@ -104,15 +104,15 @@ impl Egress {
         let sent = shown_request(&target, request.headers(), length);
         let progress = Arc::new(Progress::since(stopwatch));
         let deadline = stopwatch.started_at() + post.timeout;
-        let (outcome, cause, head, first_byte, connected_to) =
-            match send(&client, request, deadline, &progress).await? {
-                Ok(response) => {
-                    let (first_byte, head) = (stopwatch.elapsed(), Head::of(&response));
-                    let from = response.remote_addr();
-                    (read(response, deadline).await, None, Some(head), Some(first_byte), from)
-                }
-                Err(failure) => (Outcome::Failed(failure.code), failure.cause, None, None, None),
-            };
+        let (outcome, cause, head, first_byte, connected_to) = match send(&client, request, deadline, &progress).await?
+        {
+            Ok(response) => {
+                let (first_byte, head) = (stopwatch.elapsed(), Head::of(&response));
+                let from = response.remote_addr();
+                (read(response, deadline).await, None, Some(head), Some(first_byte), from)
+            }
+            Err(failure) => (Outcome::Failed(failure.code), failure.cause, None, None, None),
+        };
         let end = stopwatch.elapsed();
         if matches!(outcome, Outcome::Failed(_)) && self.freezes() != freezes {
             return Err(OurFault::Frozen);
@@ -161,7 +161,9 @@ impl Head {
 fn shown_request(target: &EndpointUrl, headers: &HeaderMap, body_bytes: usize) -> Vec<(String, String)> {
     let url = target.url();
     let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let host = url
+        .port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let own = [
         (HOST, host),
         (CONTENT_LENGTH, body_bytes.to_string()),
@@ -172,7 +174,9 @@ fn shown_request(target: &EndpointUrl, headers: &HeaderMap, body_bytes: usize) -
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.to_string(), value)
     });
-    own.map(|(name, value)| (name.to_string(), value)).chain(given).collect()
+    own.map(|(name, value)| (name.to_string(), value))
+        .chain(given)
+        .collect()
 }
 
 /// An address in the URL is its own answer: nobody is asked.

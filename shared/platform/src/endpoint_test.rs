@@ -31,7 +31,6 @@ pub struct TestOrder {
 /// The answer of the invocation.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one at a time, made to be written out")]
 pub enum Answer {
     /// The request was made, whatever came of it.
     Exchange(TestExchange),

@@ -30,6 +30,25 @@ pub fn empty() -> Problem {
     malformed("the body is empty")
 }
 
+/// Numbers without a fraction as integers: to JSON Schema, and so to the description of the API, `30.0` is one.
+/// <https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.1>
+fn make_whole(value: &mut Value) {
+    /// Up to here every integer is a float.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= MAX_EXACT);
+            if let Some(whole) = whole {
+                // Exact, by the bound.
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(members) => members.values_mut().for_each(make_whole),
+        _ => {}
+    }
+}
+
 fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "json_invalid", detail)
 }
@@ -63,10 +82,14 @@ impl Fields {
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str, expected: &str) -> Result<Option<T>, Problem> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => match serde_json::from_value(value) {
-                Ok(value) => Ok(Some(value)),
-                Err(_) => Err(refuse("field_invalid", name, format!("must be {expected}"))),
-            },
+            Some(mut value) => {
+                let taken = T::deserialize(&value).or_else(|_| {
+                    make_whole(&mut value);
+                    serde_json::from_value(value)
+                });
+                let refused = |_| refuse("field_invalid", name, format!("must be {expected}"));
+                taken.map(Some).map_err(refused)
+            }
         }
     }
 
@@ -186,6 +209,25 @@ mod tests {
             (unknown.code.as_str(), unknown.field.as_deref()),
             ("field_unknown", Some("d"))
         );
+    }
+
+    #[test]
+    fn a_number_without_a_fraction_is_an_integer_however_it_is_written() {
+        let body = br#"{"a":30.0,"b":[1e2,{"c":2.50}],"d":30.5,"e":1e300,"f":[[5.0]]}"#;
+        let mut fields = Fields::parse(body).unwrap().unwrap();
+        assert_eq!(fields.take::<u16>("a", "a number").unwrap(), Some(30));
+        let kept: Value = fields.take("b", "anything").unwrap().unwrap();
+        assert_eq!(
+            kept,
+            serde_json::json!([100.0, {"c": 2.5}]),
+            "what may be a float stays one"
+        );
+        assert_eq!(fields.take::<u16>("d", "a number").unwrap_err().code, "field_invalid");
+        assert_eq!(
+            fields.take::<Vec<Vec<u8>>>("f", "numbers").unwrap(),
+            Some(vec![vec![5]])
+        );
+        assert_eq!(fields.take::<u64>("e", "a number").unwrap_err().code, "field_invalid");
     }
 
     #[test]

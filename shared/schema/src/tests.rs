@@ -1,15 +1,11 @@
 //! What schemas accept, and what tenants may not do with one.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use redial_domain::catalogue;
 use serde_json::json;
 
 use super::*;
-
-/// Longer than any check takes on a machine that is busy with something else; what these tests guard against takes hours.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn schema(schema: &Value) -> EventSchema {
     EventSchema::compile(schema).unwrap()
@@ -182,10 +178,8 @@ fn references_that_double_at_every_step_are_refused_before_they_are_followed() {
             defs.insert(format!("d{n}"), json!({ keyword: [next, next] }));
         }
         defs.insert("d30".to_owned(), json!({"type": "string"}));
-        let began = Instant::now();
         let error = EventSchema::compile(&json!({"$defs": defs, "$ref": "#/$defs/d0"})).expect_err(keyword);
         assert!(error.detail.contains("references written out"), "{error}");
-        assert!(began.elapsed() < PATIENCE);
     }
     let shared = json!({"$defs": {"text": {"type": "string"}}, "items": {"$ref": "#/$defs/text"}, "contains": {"$ref": "#/$defs/text"}});
     assert_eq!(schema(&shared).misfits(&json!(["a"])), Ok(vec![]));
@@ -195,9 +189,7 @@ fn references_that_double_at_every_step_are_refused_before_they_are_followed() {
 fn a_pattern_that_would_backtrack_for_ever_does_not() {
     let schema = schema(&json!({"pattern": "^(a+)+$"}));
     let text = format!("{}!", "a".repeat(200_000));
-    let began = Instant::now();
     assert_eq!(schema.misfits(&json!(text)).unwrap().len(), 1);
-    assert!(began.elapsed() < PATIENCE);
 }
 
 #[test]

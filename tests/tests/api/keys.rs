@@ -168,12 +168,10 @@ async fn a_key_is_shown_once_works_and_stops_when_it_is_revoked() {
 #[tokio::test]
 async fn a_key_that_expires_works_until_then_and_not_a_moment_longer_however_well_it_is_known() {
     let stand = Stand::with_acme().await;
-    let at = stand.clock.now().plus_millis(60_000).to_string();
-    for expiry in [json!({"expires_in_s": 60}), json!({"expires_at": at})] {
+    for field in ["expires_in_s", "expires_at"] {
+        let at = stand.clock.now().plus_millis(60_000).to_string();
         let mut body = json!({"scope": "tenant:acme", "name": "guest"});
-        body.as_object_mut()
-            .unwrap()
-            .extend(expiry.as_object().unwrap().clone());
+        body[field] = if field == "expires_at" { json!(at) } else { json!(60) };
         let made = stand.ok("POST", "/v1/keys", body).await;
         assert_eq!(made["expires_at"], stand.clock.now().plus_millis(60_000).to_string());
         let (text, path) = (
@@ -206,7 +204,6 @@ async fn a_key_that_expires_works_until_then_and_not_a_moment_longer_however_wel
                 .any(|key| key["id"] == made["id"] && key["expired"] == true)
         );
         assert_eq!(stand.ask("DELETE", &path, Value::Null).await.status, 204);
-        stand.pass_ms(-60_000);
     }
     let never = stand.ok("POST", "/v1/keys", json!({"scope": "ingest"})).await;
     assert_eq!(never["expires_at"], Value::Null);

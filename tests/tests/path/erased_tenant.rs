@@ -54,6 +54,10 @@ async fn furnished(world: &World) -> ([Endpoint; 3], Endpoint, String) {
         minted.as_object_mut().unwrap().remove("id");
         world.post(minted).await;
     }
+    let own = json!({"description": CANARY, "schema": {"type": "object"}});
+    world
+        .call("PUT", &format!("/v1/tenants/{NAME}/event-types/made.by_it"), own, 201)
+        .await;
     world
         .post(json!({"type": "call.ended", "tenant": "other", "id": "o1", "data": 1}))
         .await;

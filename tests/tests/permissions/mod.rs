@@ -2,6 +2,7 @@
 //! nothing is granted that they never need.
 
 mod erasing;
+mod pacing;
 mod scenarios;
 mod secrets;
 

@@ -27,6 +27,7 @@ pub(super) async fn every_branch(gate: &Arc<Gate>) {
     Box::pin(sweeping(&World::behind(gate).await)).await;
     Box::pin(crowding(&World::behind(gate).await)).await;
     Box::pin(taking_in(&World::behind(gate).await)).await;
+    Box::pin(super::pacing::pacing(&World::behind(gate).await)).await;
     Box::pin(super::erasing::erasing(&World::behind(gate).await)).await;
 }
 
@@ -191,6 +192,10 @@ async fn looking(world: &World) {
         "/v1/tenants/acme/endpoints".to_owned(),
         "/v1/tenants/acme/events".to_owned(),
         "/v1/tenants/acme/events?type=call.ended".to_owned(),
+        "/v1/tenants/acme/events?call=c1&order=asc&include=data".to_owned(),
+        "/v1/tenants/acme/events/e1/timeline".to_owned(),
+        "/v1/tenants/acme/calls/c1/events".to_owned(),
+        "/v1/tenants/acme/calls/c1/timeline".to_owned(),
         "/v1/tenants/acme/deliveries".to_owned(),
         "/v1/tenants/acme/deliveries?state=queued".to_owned(),
         "/v1/tenants/acme/deliveries?state=dead".to_owned(),

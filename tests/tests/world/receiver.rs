@@ -22,6 +22,8 @@ pub enum Behaviour {
     Echo(u16),
     /// 500 to the first requests, then 200.
     FailFirst(usize),
+    /// 200; at its first request the whole machine stands still for this long, in milliseconds.
+    StallOnce(i64),
     /// 503 with `Retry-After` to the first requests, then 200.
     RetryAfter { fail_first: usize, seconds: u32 },
 }
@@ -129,6 +131,13 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         Behaviour::Always(code) => status(code).into_response(),
         Behaviour::Echo(code) => (status(code), echo).into_response(),
         Behaviour::FailFirst(n) => status(if before < n { 500 } else { 200 }).into_response(),
+        Behaviour::StallOnce(ms) => {
+            if server.requests.len() == 1 {
+                let now = receiver.clock.now();
+                receiver.clock.advance_to(now.plus_millis(ms));
+            }
+            status(200).into_response()
+        }
         Behaviour::RetryAfter { fail_first, seconds } if before < fail_first => {
             (status(503), [("retry-after", seconds.to_string())]).into_response()
         }

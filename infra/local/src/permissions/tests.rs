@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use redial_platform::Clock;
 use serde_json::{Value, json};
 
 use super::*;
@@ -445,5 +446,29 @@ fn the_template_is_understood_and_every_function_has_a_role() {
     assert_eq!(
         functions.into_iter().collect::<Vec<_>>(),
         ["Api", "Dispatcher", "Ingest", "Replay", "Sweeper"]
+    );
+}
+
+#[tokio::test]
+async fn a_function_that_the_template_names_may_be_invoked_by_that_name_and_no_other_may() {
+    let text = |arn: &str| {
+        let statements = format!("[{{ Effect: Allow, Action: lambda:InvokeFunction, Resource: !Sub \"{arn}\" }}]");
+        template(&statements).replace(
+            "Properties: { Role: !GetAtt WorkerRole.Arn }",
+            "Properties: { Role: !GetAtt WorkerRole.Arn, FunctionName: !Sub \"${AWS::StackName}-worker\" }",
+        )
+    };
+    let account = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:";
+    let permissions = Permissions::read(&text(&format!("{account}${{AWS::StackName}}-worker"))).unwrap();
+    assert!(permissions.allow(&call("lambda:InvokeFunction", "Worker", &[])));
+    assert!(Permissions::read(&text(&format!("{account}${{AWS::StackName}}-other"))).is_err());
+    assert!(Permissions::read(&text(&format!("{account}*"))).is_err());
+    let gate = Gate::new(permissions);
+    let invoker = crate::connector::invoker(guarded(Api::Lambda, &gate), "Api", Clock::System);
+    let refused = invoker.invoke(b"{}".to_vec()).await.unwrap_err().to_string();
+    assert!(refused.ends_with("403: AccessDeniedException"), "{refused}");
+    assert_eq!(
+        gate.take_denied(),
+        BTreeSet::from([call("lambda:InvokeFunction", "Api", &[])])
     );
 }

@@ -157,13 +157,18 @@ async fn what_speaks_no_tls_that_we_speak_is_told() {
     })
     .await;
     let probed = setup.probe(&url(&old), AMPLE).await;
-    assert_eq!((probed.cause, failed_at(&probed)), (Some(Cause::TlsTooOld), Some(Step::Tls)));
+    assert_eq!(
+        (probed.cause, failed_at(&probed)),
+        (Some(Cause::TlsTooOld), Some(Step::Tls))
+    );
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_ends_at_the_lookup() {
     let setup = Setup::local();
-    setup.table.set("empty.example.com", vec![TableAnswer::Addresses(Vec::new())]);
+    setup
+        .table
+        .set("empty.example.com", vec![TableAnswer::Addresses(Vec::new())]);
     setup.table.set("slow.example.com", vec![TableAnswer::Never]);
     for (name, timeout, cause) in [
         ("nobody.example.com", AMPLE, Cause::NameUnknown),
@@ -191,10 +196,7 @@ async fn a_refused_connection_and_one_that_is_never_made_end_there() {
         (code(&probed), probed.cause),
         (FailureCode::ConnectFailed, Some(Cause::Refused))
     );
-    assert_eq!(
-        (probed.step, failed_at(&probed)),
-        (Step::Connect, Some(Step::Connect))
-    );
+    assert_eq!((probed.step, failed_at(&probed)), (Step::Connect, Some(Step::Connect)));
     assert_eq!(timed(probed.timings), [true, true, false, false]);
     let (full, _queued, _listener) = full_listener().await;
     let probed = setup.probe(&format!("http://{full}/"), SHORT).await;
@@ -206,7 +208,9 @@ async fn a_refused_connection_and_one_that_is_never_made_end_there() {
 
 #[tokio::test]
 async fn a_handshake_that_never_ends_is_told_from_a_connection_that_is_never_made() {
-    let probed = Setup::local().probe(&format!("https://{}/", silent().await.address), SHORT).await;
+    let probed = Setup::local()
+        .probe(&format!("https://{}/", silent().await.address), SHORT)
+        .await;
     assert_eq!(code(&probed), FailureCode::ConnectTimeout);
     assert_eq!((probed.step, failed_at(&probed)), (Step::Tls, Some(Step::Tls)));
     assert_eq!(timed(probed.timings), [false, true, true, false]);
@@ -278,6 +282,12 @@ async fn a_redirect_is_shown_and_not_followed() {
     .await;
     let probed = Setup::local().probe(&named(&receiver), AMPLE).await;
     assert_eq!(failed_at(&probed), Some(Step::Response));
-    assert!(probed.head.unwrap().headers.contains(&("location".to_owned(), location)));
+    assert!(
+        probed
+            .head
+            .unwrap()
+            .headers
+            .contains(&("location".to_owned(), location))
+    );
     canary.assert_never_reached().await;
 }

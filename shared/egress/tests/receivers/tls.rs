@@ -62,17 +62,17 @@ impl Authority {
 
 impl Identity {
     pub(crate) fn self_signed(name: &str) -> Self {
-        Self::signing_itself(CertificateParams::new(vec![name.to_owned()]).unwrap())
+        Self::signing_itself(&CertificateParams::new(vec![name.to_owned()]).unwrap())
     }
 
     /// As `openssl req -x509` makes it.
     pub(crate) fn self_signed_authority(name: &str) -> Self {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self::signing_itself(params)
+        Self::signing_itself(&params)
     }
 
-    fn signing_itself(params: CertificateParams) -> Self {
+    fn signing_itself(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         Self {

@@ -166,11 +166,14 @@ impl Store {
     /// [`StoreError`] if DynamoDB fails or a key cannot be read.
     pub async fn remove_config(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
         let config = &self.tables.config;
-        let query = self
-            .partition(config, &keys::tenant_partition(tenant), " ", "~")
-            .projection_expression("pk, sk")
-            .consistent_read(true);
-        let mut gone: Vec<Key> = self.query_all(query, usize::MAX).await?.iter().map(Item::key).collect();
+        let mut gone: Vec<Key> = Vec::new();
+        for partition in [keys::tenant_partition(tenant), keys::event_types_partition(tenant)] {
+            let query = self
+                .partition(config, &partition, " ", "~")
+                .projection_expression("pk, sk")
+                .consistent_read(true);
+            gone.extend(self.query_all(query, usize::MAX).await?.iter().map(Item::key));
+        }
         let scope = Scope::Tenant(tenant.clone()).to_string();
         let of_tenant = self
             .api_keys(None, usize::MAX)

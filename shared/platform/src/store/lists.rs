@@ -170,7 +170,7 @@ struct Narrowed {
 }
 
 impl Narrowed {
-    fn to(mut self, condition: &str, value: Option<(&str, &str)>) -> Self {
+    fn only(mut self, condition: &str, value: Option<(&str, &str)>) -> Self {
         self.conditions.push_str(" AND ");
         self.conditions.push_str(condition);
         if let Some((name, text)) = value {
@@ -179,11 +179,11 @@ impl Narrowed {
         self
     }
 
-    fn to_type(self, pattern: Option<&TypePattern>) -> Self {
+    fn of_type(self, pattern: Option<&TypePattern>) -> Self {
         match pattern {
             None => self,
-            Some(TypePattern::Exact(name)) => self.to("ty = :type", Some((":type", name.as_str()))),
-            Some(TypePattern::Below(name)) => self.to("begins_with(ty, :type)", Some((":type", &format!("{name}.")))),
+            Some(TypePattern::Exact(name)) => self.only("ty = :type", Some((":type", name.as_str()))),
+            Some(TypePattern::Below(name)) => self.only("begins_with(ty, :type)", Some((":type", &format!("{name}.")))),
         }
     }
 
@@ -249,17 +249,17 @@ impl Store {
             let pk = keys::events_partition(question.tenant, shard);
             let mut asked = self
                 .asked(question, &pk)
-                .to("attribute_not_exists(own) AND attribute_not_exists(er)", None);
+                .only("attribute_not_exists(own) AND attribute_not_exists(er)", None);
             if let Some(agent) = agent {
-                asked = asked.to("ag = :agent", Some((":agent", agent.as_str())));
+                asked = asked.only("ag = :agent", Some((":agent", agent.as_str())));
             }
             if let Some(endpoint) = endpoint {
-                asked = asked.to("contains(m, :endpoint)", Some((":endpoint", endpoint.as_str())));
+                asked = asked.only("contains(m, :endpoint)", Some((":endpoint", endpoint.as_str())));
             }
             if let Some(call_id) = call_id {
-                asked = asked.to("c = :call", Some((":call", call_id)));
+                asked = asked.only("c = :call", Some((":call", call_id)));
             }
-            let mut query = asked.to_type(event_type.as_ref()).finish();
+            let mut query = asked.of_type(event_type.as_ref()).finish();
             if !contents {
                 query = query
                     .projection_expression(WITHOUT_CONTENT)
@@ -301,16 +301,16 @@ impl Store {
                 None => (0..question.shards)
                     .map(|shard| self.asked(question, &keys::deliveries_partition(question.tenant, endpoint, shard)))
                     .map(|asked| match filter.state {
-                        Some(state) => asked.to("st = :state", Some((":state", state.as_str()))),
+                        Some(state) => asked.only("st = :state", Some((":state", state.as_str()))),
                         None => asked,
                     })
                     .collect(),
             };
             for mut asked in queries {
                 if let Some(reason) = &filter.reason {
-                    asked = asked.to("rs = :reason", Some((":reason", reason)));
+                    asked = asked.only("rs = :reason", Some((":reason", reason)));
                 }
-                let query = asked.to_type(filter.event_type.as_ref()).finish();
+                let query = asked.of_type(filter.event_type.as_ref()).finish();
                 streams.push(Stream::new(query, endpoint.as_str()));
             }
         }

@@ -24,7 +24,7 @@ use self::source::{Mint, Outgoing};
 use super::Session;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish, with_cause};
-use super::output::{escaped, note};
+use super::output::{escaped, member, note};
 
 /// Most batches on their way at once.
 const MAX_CONCURRENCY: u16 = 64;
@@ -233,6 +233,7 @@ fn print(session: &mut Session, tally: &Tally, elapsed: Duration) -> Result<(), 
             .output
             .text(&format!("✗ ... and {more} more; --json lists them all"))?;
     }
+    print_warnings(session, tally)?;
     if let Some(error) = &tally.stopped_by {
         error.report();
     }
@@ -256,6 +257,24 @@ fn print(session: &mut Session, tally: &Tally, elapsed: Duration) -> Result<(), 
     }
     summary.push_str(&format!(", in {:.1} s", elapsed.as_secs_f64()));
     session.output.text(&summary)
+}
+
+/// What Redial warns of, of as many events as refusals are printed of.
+fn print_warnings(session: &mut Session, tally: &Tally) -> Result<(), CliError> {
+    let warned: Vec<_> = tally.accepted.iter().filter(|event| !event.warnings.is_empty()).collect();
+    for event in warned.iter().take(MAX_PRINTED_REFUSALS) {
+        for warning in &event.warnings {
+            let (field, detail) = (member(warning, "field"), member(warning, "detail"));
+            let text = format!("! {}: {}: {}", escaped(&event.id), escaped(&field), escaped(&detail));
+            session.output.text(&text)?;
+        }
+    }
+    match warned.len().saturating_sub(MAX_PRINTED_REFUSALS) {
+        0 => Ok(()),
+        more => session
+            .output
+            .text(&format!("! ... and {more} more have warnings; --json lists them all")),
+    }
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {

@@ -27,6 +27,9 @@ pub(super) struct Accepted {
     pub(super) id: String,
     /// To how many endpoints it goes.
     pub(super) deliveries: u64,
+    /// What Redial warns of, as it says it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<Value>,
 }
 
 /// An event that was refused for good.
@@ -199,7 +202,11 @@ fn take_answers(client: &Client, answer: &Value, posted: &mut Posted) -> Option<
                 .map(str::to_owned)
                 .or(event.id)
                 .unwrap_or_default();
-            posted.accepted.push(Accepted { id, deliveries });
+            posted.accepted.push(Accepted {
+                id,
+                deliveries,
+                warnings: answer["warnings"].as_array().cloned().unwrap_or_default(),
+            });
             continue;
         }
         match serde_json::from_value::<Problem>(answer["error"].clone()) {
