@@ -261,7 +261,11 @@ fn print(session: &mut Session, tally: &Tally, elapsed: Duration) -> Result<(), 
 
 /// What Redial warns of, of as many events as refusals are printed of.
 fn print_warnings(session: &mut Session, tally: &Tally) -> Result<(), CliError> {
-    let warned: Vec<_> = tally.accepted.iter().filter(|event| !event.warnings.is_empty()).collect();
+    let warned: Vec<_> = tally
+        .accepted
+        .iter()
+        .filter(|event| !event.warnings.is_empty())
+        .collect();
     for event in warned.iter().take(MAX_PRINTED_REFUSALS) {
         for warning in &event.warnings {
             let (field, detail) = (member(warning, "field"), member(warning, "detail"));
