@@ -1,6 +1,8 @@
 //! Reading an endpoint's settings from JSON, whole or as a merge patch (RFC 7396). Every refusal names its field; a
 //! field that nobody reads is refused, never ignored.
 
+use std::collections::BTreeMap;
+
 use redial_domain::address::AddressPolicy;
 use redial_domain::endpoint::dead_letter::{DeadLetter, DeadLetterSpec};
 use redial_domain::endpoint::{DEFAULT_TIMEOUT_MS, EndpointSettings, EndpointState};
@@ -49,9 +51,7 @@ pub(crate) fn settings(
     let settings = EndpointSettings {
         url,
         description: fields.text("description")?.unwrap_or_default(),
-        metadata: fields
-            .take("metadata", "an object whose values are strings")?
-            .unwrap_or_default(),
+        metadata: metadata(fields)?,
         filter: Filter {
             event_types: names(fields, "event_types", |text| TypePattern::try_from(text.to_owned()))?,
             agents: names(fields, "agents", AgentId::parse)?,
@@ -73,6 +73,13 @@ pub(crate) fn settings(
     Ok(settings)
 }
 
+/// A `null` removes a label; of a new endpoint there is none to remove.
+fn metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, Problem> {
+    let given: Option<BTreeMap<String, Option<String>>> = fields.take("metadata", "an object whose values are strings")?;
+    let labels = given.unwrap_or_default().into_iter();
+    Ok(labels.filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
 fn names<T>(
     fields: &mut Fields,
     field: &'static str,
@@ -91,12 +98,12 @@ fn names<T>(
 
 fn retry(fields: &mut Fields) -> Result<Option<RetryPolicy>, Problem> {
     let expected = "an object with attempts and delays, base_s and factor, or delay_ms";
-    let spec: Option<RetryPolicySpec> = fields.take("retry", expected)?;
+    let spec: Option<RetryPolicySpec> = fields.object("retry", expected)?;
     Ok(spec.map(RetryPolicy::try_from).transpose()?)
 }
 
 fn dead_letter(fields: &mut Fields) -> Result<DeadLetter, Problem> {
-    let spec: Option<DeadLetterSpec> = fields.take("dead_letter", "an object with keep and days")?;
+    let spec: Option<DeadLetterSpec> = fields.object("dead_letter", "an object with keep and days")?;
     Ok(DeadLetter::try_from(spec.unwrap_or_default())?)
 }
 

@@ -211,8 +211,8 @@ pub(crate) struct ListRetry {
     /// Attempts in all; by default one more than there are delays.
     #[schema(minimum = 1, maximum = 20)]
     attempts: Option<u32>,
-    /// Seconds after each failed attempt; the last is repeated.
-    #[schema(value_type = Vec<DelayS>, min_items = 1, max_items = 19)]
+    /// Seconds after each failed attempt; the last is repeated. None are needed for one attempt.
+    #[schema(value_type = Vec<DelayS>, max_items = 19)]
     delays: Vec<u32>,
 }
 

@@ -93,6 +93,17 @@ impl Fields {
         }
     }
 
+    /// Takes an object with members of its own: an array of their values, which serde reads as well, is none.
+    ///
+    /// # Errors
+    /// 422 `field_invalid` if it is of another type.
+    pub fn object<T: DeserializeOwned>(&mut self, name: &'static str, expected: &str) -> Result<Option<T>, Problem> {
+        match self.0.get(name) {
+            None | Some(Value::Null | Value::Object(_)) => self.take(name, expected),
+            Some(_) => Err(refuse("field_invalid", name, format!("must be {expected}"))),
+        }
+    }
+
     /// Takes a string.
     ///
     /// # Errors
@@ -228,6 +239,21 @@ mod tests {
             Some(vec![vec![5]])
         );
         assert_eq!(fields.take::<u64>("e", "a number").unwrap_err().code, "field_invalid");
+    }
+
+    #[test]
+    fn an_array_is_no_object_with_members() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Pair {
+            a: Option<u8>,
+            b: Option<u8>,
+        }
+        let mut fields = Fields::parse(br#"{"x":{"a":1,"b":2},"y":[1,2],"z":null}"#).unwrap().unwrap();
+        let pair: Pair = fields.object("x", "an object").unwrap().unwrap();
+        assert_eq!((pair.a, pair.b), (Some(1), Some(2)));
+        let problem = fields.object::<Pair>("y", "an object").unwrap_err();
+        assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("field_invalid", Some("y")));
+        assert!(fields.object::<Pair>("z", "an object").unwrap().is_none());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{Session, TenantArg};
 const EXAMPLES: &str = "\
 Examples:
   redial erasures list --tenant acme
+  redial erasures list --tenant acme --limit 500 --json
   redial erasures show ers_01JD3ZK8Q0ABCDEFGH --tenant acme --json
 
 A receipt outlives what it is about: that of a tenant is found under the tenant's old name.";
