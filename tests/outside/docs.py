@@ -2,8 +2,8 @@
 
 How the page is read:
 - a block of `sh` is run; what it exports holds for those that follow;
-- a block of `jsonc` below it shows the status (`// 201`) and the body; a block of `http` shows headers too. An ellipsis stands for
-  anything: a value, a part of a text, the other members of an object, the further items of a list;
+- a block of `jsonc` below it shows the status (`// 201`) and the body; a block of `http` shows headers too. An ellipsis stands
+  for anything: a value, a part of a text, the other members of an object, the further items of a list;
 - "Keep its `id` as `$ENDPOINT`" takes a member, or a header, of the answer that was just shown.
 A block that only reads is read again until it says what it should: deliveries take a moment.
 """

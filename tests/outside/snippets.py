@@ -18,8 +18,8 @@ from pathlib import Path
 
 from standardwebhooks.webhooks import Webhook
 
-from checks import Report, run
-from ledger import Receiver
+from checks import Report, run, wait_until
+from ledger import Receiver, Request
 from product import ROOT, Origin, Redial
 
 FOLDER = ROOT / "docs" / "verify"
@@ -64,8 +64,11 @@ def delivered(api: Origin, receiver: Receiver, event: str) -> tuple[dict[str, st
     """The headers and the body of the request for a new event."""
     body = {"id": event, "type": "call.ended", "tenant": TENANT, "data": {"call_id": "call_1", "note": "Grüße, 你好"}}
     api.expect(202, "POST", "/v1/events", body)
-    receiver.wait_for(f"{event} arrives", f"/{TENANT}", len(receiver.requests()) + 1, ARRIVE_S)
-    request = next(request for request in receiver.requests() if request.event == event)
+
+    def arrived() -> Request | None:
+        return next((request for request in receiver.requests() if request.event == event), None)
+
+    request = wait_until(f"{event} arrives", arrived, ARRIVE_S)
     return {name.lower(): value for name, value in request.headers}, request.body
 
 

@@ -75,7 +75,8 @@ pub(crate) fn settings(
 
 /// A `null` removes a label; of a new endpoint there is none to remove.
 fn metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, Problem> {
-    let given: Option<BTreeMap<String, Option<String>>> = fields.take("metadata", "an object whose values are strings")?;
+    let given: Option<BTreeMap<String, Option<String>>> =
+        fields.take("metadata", "an object whose values are strings")?;
     let labels = given.unwrap_or_default().into_iter();
     Ok(labels.filter_map(|(name, value)| Some((name, value?))).collect())
 }

@@ -14,7 +14,6 @@ use crate::ask::AskError;
 /// What is to be delivered again: an event, a delivery, or those of an endpoint in a stretch of time.
 #[derive(Debug, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes the body; `asked` reads its fields one by one")]
 pub enum NewReplay {
     /// An event.
     Event(OfEvent),
@@ -66,7 +65,7 @@ pub struct OfEndpoint {
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes a value; `asked` reads it")]
-pub enum ReplayedState {
+pub(crate) enum ReplayedState {
     Held,
     Succeeded,
     Dead,

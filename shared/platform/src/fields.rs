@@ -248,11 +248,16 @@ mod tests {
             a: Option<u8>,
             b: Option<u8>,
         }
-        let mut fields = Fields::parse(br#"{"x":{"a":1,"b":2},"y":[1,2],"z":null}"#).unwrap().unwrap();
+        let mut fields = Fields::parse(br#"{"x":{"a":1,"b":2},"y":[1,2],"z":null}"#)
+            .unwrap()
+            .unwrap();
         let pair: Pair = fields.object("x", "an object").unwrap().unwrap();
         assert_eq!((pair.a, pair.b), (Some(1), Some(2)));
         let problem = fields.object::<Pair>("y", "an object").unwrap_err();
-        assert_eq!((problem.code.as_str(), problem.field.as_deref()), ("field_invalid", Some("y")));
+        assert_eq!(
+            (problem.code.as_str(), problem.field.as_deref()),
+            ("field_invalid", Some("y"))
+        );
         assert!(fields.object::<Pair>("z", "an object").unwrap().is_none());
     }
 
