@@ -316,7 +316,14 @@ async fn list(
     )
 )]
 async fn read(State(api): State<Arc<Api>>, scope: OfTenant) -> Result<Json<ErasureView>, Problem> {
-    let erasure = api.store.erasure(&scope.id, &scope.erasure()?).await?;
-    let erasure = erasure.filter(|erasure| erasure.expires_at > api.clock.now());
-    Ok(Json(erasure.ok_or_else(|| Problem::not_found("erasure"))?.into()))
+    let found = match scope.erasure() {
+        Ok(id) => api.store.erasure(&scope.id, &id).await?,
+        Err(_) => None,
+    };
+    match found.filter(|erasure| erasure.expires_at > api.clock.now()) {
+        Some(erasure) => Ok(Json(erasure.into())),
+        // Where no tenant is, its erasures are missing the way everything of it is.
+        None if api.cache.current(&scope.id).await?.is_none() => Err(Problem::not_found("tenant")),
+        None => Err(Problem::not_found("erasure")),
+    }
 }

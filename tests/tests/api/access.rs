@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::stand::{Reply, Stand};
 
 /// A path parameter that no thing has.
-const MISSING: [(&str, &str); 7] = [
+const MISSING: [(&str, &str); 8] = [
     ("endpoint", "ep_0000000000000000"),
     ("event", "nothing"),
     ("delivery", "nothing.ep_0000000000000000"),
@@ -14,6 +14,7 @@ const MISSING: [(&str, &str); 7] = [
     ("key", "ffffffffffff"),
     ("erasure", "ers_01JD3ZK8Q000000000"),
     ("call_id", "no-call"),
+    ("type", "nothing.there"),
 ];
 
 /// Path segments that are no ids.
@@ -62,6 +63,11 @@ impl Route {
         self.thing() == Some("call_id") && self.method == "GET"
     }
 
+    /// True for the route that makes the event type which its path names: none is missing there.
+    fn makes_what_it_names(&self) -> bool {
+        self.thing() == Some("type") && self.method == "PUT"
+    }
+
     fn names_tenant(&self) -> bool {
         self.path.contains("{tenant}")
     }
@@ -86,7 +92,10 @@ impl Route {
             ("POST", "endpoints") => json!({"url": "http://127.0.0.1:9000/new"}),
             ("POST", "keys") => json!({"scope": "ingest", "name": "made in a test"}),
             ("POST", "replays") => json!({"event": "acme-event"}),
+            ("POST", "dry-run") => json!({"type": "call.ended"}),
+            ("POST", "validate") => json!({"data": {}}),
             ("PATCH", _) => json!({"description": "changed"}),
+            ("PUT", "{type}") => json!({"schema": {"type": "object"}}),
             ("PUT", _) | ("POST", "rotate") => json!({}),
             _ => Value::Null,
         }
@@ -116,6 +125,8 @@ impl Matrix {
                     json!({"type": "call.ended", "tenant": tenant, "id": id, "data": 1, "related": {"call_id": call}});
                 stand.ok("POST", "/v1/events", event).await;
             }
+            let own = format!("/v1/tenants/{tenant}/event-types/{tenant}.own");
+            stand.ok("PUT", &own, json!({"schema": {"type": "object"}})).await;
             let erased = format!("/v1/tenants/{tenant}/events/{tenant}-erased");
             stand.ok("DELETE", &erased, Value::Null).await;
         }
@@ -161,6 +172,7 @@ impl Matrix {
             Some("event" | "call_id") if route.method == "DELETE" => format!("{tenant}-erase"),
             Some("event") => format!("{tenant}-event"),
             Some("call_id") => format!("{tenant}-call"),
+            Some("type") => format!("{tenant}.own"),
             Some("erasure") => first("erasures").await,
             Some("delivery") => first(&format!("events/{tenant}-event/deliveries")).await,
             Some("replay") => first("replays").await,
@@ -177,7 +189,14 @@ impl Matrix {
 
     async fn snapshot(&self, tenant: &str) -> Vec<Value> {
         let mut seen = Vec::new();
-        for list in ["", "/endpoints?limit=100", "/events", "/deliveries", "/replays"] {
+        for list in [
+            "",
+            "/endpoints?limit=100",
+            "/events",
+            "/deliveries",
+            "/replays",
+            "/event-types?origin=own",
+        ] {
             seen.push(
                 self.stand
                     .ok("GET", &format!("/v1/tenants/{tenant}{list}"), Value::Null)
@@ -275,7 +294,9 @@ async fn a_tenants_key_cannot_tell_anothers_thing_from_a_missing_one() {
         }
 
         // Under its own name, another's things.
-        let Some(name) = route.thing() else { continue };
+        let Some(name) = route.thing().filter(|_| !route.makes_what_it_names()) else {
+            continue;
+        };
         let absent = matrix.ask(key, route, "acme", missing(Some(name))).await;
         if route.is_of_call() {
             assert_eq!(absent.json()["items"], json!([]), "{about}");
@@ -369,7 +390,10 @@ async fn an_operator_manages_every_tenant_and_finds_nothing_where_nothing_is() {
                 .await;
             assert_eq!(other, absent, "{about}");
         }
-        if let Some(name) = route.thing().filter(|_| !route.is_of_call()) {
+        if let Some(name) = route
+            .thing()
+            .filter(|_| !route.is_of_call() && !route.makes_what_it_names())
+        {
             let absent = matrix.ask(key, &route, "acme", missing(Some(name))).await;
             assert_eq!((absent.status, absent.code().as_str()), (404, "not_found"), "{about}");
             for thing in MALFORMED {
