@@ -53,7 +53,7 @@ FORESEEN = {
     ("post_events", 422, "tenant_unknown"): "whether a tenant is there depends on what is stored",
     ("post_events", 422, "event_type_unknown"): "which types there are depends on what is stored",
     ("post_events", 422, "event_type_archived"): "whether a type is archived depends on what is stored",
-    ("post_events", 410, "event_erased"): "whether an event was erased depends on what is stored",
+    ("*", 410, "event_erased"): "whether an event was erased depends on what is stored",
     ("post_events", 422, "references_invalid"): "its limits are bytes, a schema counts characters",
     ("test_endpoint", 422, "event_type_not_in_profile"): "which profile an endpoint has depends on what is stored",
     ("test_endpoint", 422, "event_type_unknown"): "which types there are depends on what is stored",

@@ -126,11 +126,14 @@ def seed_tenant(caller: Caller, tenant: str, target: str) -> dict[str, list[str]
     replays = [caller.do("POST", f"{at}/replays", {"event": event["id"]})["id"] for event in events[:3]]
     for name in OWN_TYPES:
         caller.do("PUT", f"{at}/event-types/{name}", {"schema": {"type": "object"}, "description": "seeded"})
-    erasures = [erased(caller, tenant, f"{tenant}-erased-{n}")["id"] for n in range(2)]
+    gone = [f"{tenant}-erased-{n}" for n in range(2)]
+    erasures = [erased(caller, tenant, name)["id"] for name in gone]
     return {
         "endpoint": [endpoint["id"] for endpoint in made.values()],
-        "event": [event["id"] for event in events],
-        "delivery": [item["id"] for state in ["succeeded", "dead", "held"] for item in some(state)],
+        # An erased event is asked for like any other, and so are its deliveries.
+        "event": [event["id"] for event in events] + gone,
+        "delivery": [item["id"] for state in ["succeeded", "dead", "held"] for item in some(state)]
+        + [f"{name}.{made['good']['id']}" for name in gone],
         "replay": replays,
         "erasure": erasures,
         "type": OWN_TYPES,

@@ -5,7 +5,8 @@ that are expected.
     sources.py [--write-docs] [A4 C ..]      all rows, or those named; --write-docs renews docs/COMPATIBILITY.md
 
 Prints a line a row and `A n, B n, C n, D n`, how many hold. A row without a check, a check without a row, and a page in
-docs that has other rows are failures; a row that cannot be checked yet says why, and never counts as one that holds.
+docs that has other rows are failures; a row that cannot be checked yet says why, and never counts as one that holds. Nor
+does one about what the platform serves: its check looks only at the way there.
 """
 
 from __future__ import annotations
@@ -85,9 +86,13 @@ def script(report: Report) -> None:
             report.check(f"{name} {row['sentence']}", result.failure is None, result.failure)
         elif "pending" in row and not asked:
             report.skip(f"{name} {row['sentence']}", row["pending"])
-    held = [name for name, result in results.items() if result.failure is None]
+    passed = [name for name, result in results.items() if result.failure is None]
+    held = [name for name in passed if not sources_docs.is_served(rows[name])]
+    served = [name for name in passed if sources_docs.is_served(rows[name])]
     slowest = max(results, key=lambda name: results[name].took_s)
     waits = results[slowest].took_s
+    if served:
+        report.note(f"{', '.join(served)}: {sources_docs.SERVED}, Redial leads there; not counted as holding")
     report.note(f"{counts(held)} hold; of {counts(list(rows))}; the slowest, {slowest}, took {waits:.0f} s")
     if asked:
         return

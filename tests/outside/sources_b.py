@@ -255,6 +255,8 @@ def the_record_is_fetched_with_the_platforms_key(world: World, expect: dict) -> 
     same(expect["header"], requests[0].header(expect["header"]), ["key of the platform"])
 
 
+# The record below is the one that stands for the platform's: that it is fetched where Redial says, unchanged, is all that
+# this can show. Its rows are `served_by` the platform and do not count as holding.
 @check
 def the_record_arrives_as_served(world: World, expect: dict) -> None:
     record, _ = fetched(world, {})

@@ -72,8 +72,15 @@ def the_network_is_diagnosed(world: World, expect: dict) -> None:
     same("what failed", (exchange["ok"], exchange["failed_at"], exchange["response"]), (False, expect["step"], None))
     holds("a sentence says what happened", exchange["explanation"].endswith("."))
     holds("and another what to mend", exchange["advice"].endswith("."))
-    timings = tested(customer.hook(), "call.ended")["timings"]
-    holds(f"and how long each step takes: {timings}", {"connect_ms", "first_byte_ms", "total_ms"} <= set(timings))
+    hook = customer.hook()
+    by_name = hook.made["url"].replace("127.0.0.1", "localhost")
+    holds(f"{by_name} has a name", "localhost" in by_name)
+    for url, steps in ((hook.made["url"], []), (by_name, ["dns_ms"])):
+        customer.api.expect(200, "PATCH", hook.at(), {"url": url})
+        timings = tested(hook, "call.ended")["timings"]
+        for step in [*steps, "connect_ms", "first_byte_ms", "total_ms"]:
+            took_ms = timings[step]
+            holds(f"{url}: {step} is a time: {timings}", type(took_ms) is int and took_ms >= 0)
 
 
 def exported(customer: Customer, path: str, content_type: str) -> list[dict]:

@@ -12,6 +12,8 @@ from product import ROOT
 
 PAGE = ROOT / "docs" / "COMPATIBILITY.md"
 HOLDS = "holds"
+# Of a row about what the platform serves itself: the check shows that Redial leads there, and nothing about the content.
+SERVED = "the platform serves it"
 
 HEAD = """# Compatibility
 
@@ -48,23 +50,33 @@ def line(row: dict, result: str) -> str:
     return f"| {' | '.join([*said, check, row['via'], cell(result)])} |"
 
 
+def is_served(row: dict) -> bool:
+    """True for a fact about what the platform serves, which no run of Redial can show to hold."""
+    return row.get("served_by") == "the platform"
+
+
 def result_of(row: dict, held: dict[str, bool]) -> str:
     """What a run said of a row."""
     if "pending" in row:
         return f"not checked yet: {row['pending']}"
-    return HOLDS if held[f"{row['system']}{row['n']}"] else "does not hold"
+    if not held[f"{row['system']}{row['n']}"]:
+        return "does not hold"
+    return SERVED if is_served(row) else HOLDS
 
 
 def page(data: dict, held: dict[str, bool]) -> str:
     """The whole page."""
     rows = data["rows"]
     total = Counter(row["system"] for row in rows)
-    good = Counter(row["system"] for row in rows if held.get(f"{row['system']}{row['n']}"))
+    good = Counter(row["system"] for row in rows if not is_served(row) and held.get(f"{row['system']}{row['n']}"))
+    served = [f"{row['system']}{row['n']}" for row in rows if is_served(row)]
     pending = [f"{row['system']}{row['n']}" for row in rows if "pending" in row]
     text = HEAD + "| system | profile | facts | hold |\n|---|---|---|---|\n"
     for name, system in data["systems"].items():
         text += f"| {name}: {system['name']} | `{system['profile']}` | {total[name]} | {good[name]} |\n"
-    text += f"\nNot checked yet: {', '.join(pending) or 'none'}.\n\nThe column *at* says where a fact is looked at: "
+    text += f"\nNot checked yet: {', '.join(pending) or 'none'}.\n"
+    text += f"\nServed by the platform, which Redial only links to, and not counted as holding: {', '.join(served) or 'none'}.\n"
+    text += "\nThe column *at* says where a fact is looked at: "
     text += "; ".join(f"`{name}`: {meaning}" for name, meaning in VIA.items()) + ".\n"
     for name, system in data["systems"].items():
         text += f"\n## {name}. {system['name'][0].upper()}{system['name'][1:]}: profile `{system['profile']}`\n\n"

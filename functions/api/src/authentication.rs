@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use redial_domain::auth::EndpointAuth;
 use redial_domain::endpoint::EndpointSettings;
-use redial_domain::header::CustomHeaders;
-use redial_domain::profile::Profile;
+use redial_domain::header::{CustomHeader, CustomHeaders};
+use redial_domain::profile::{Profile, voicehub};
 use redial_platform::problem::Problem;
 use redial_platform::seal::Credentials;
 use serde_json::Value;
@@ -54,7 +54,8 @@ impl Authentication {
     /// Changes `credentials`, and what `settings` show of them.
     ///
     /// # Errors
-    /// 422 for a header that is refused, and for a secret that the endpoint's profile cannot sign with.
+    /// 422 for a header that is refused or that something else sends, and for a secret that the endpoint's profile cannot sign
+    /// with.
     pub(crate) fn apply(&self, settings: &mut EndpointSettings, credentials: &mut Credentials) -> Result<(), Problem> {
         if let Some(auth) = &self.auth {
             credentials.auth.clone_from(auth);
@@ -68,11 +69,31 @@ impl Authentication {
             let detail = "only voicehub takes a secret of one's own choosing: rotate to a whsec_ secret first";
             return Err(refuse("secret_invalid", "profile", detail));
         }
+        // One of the two would be dropped on the way out, without a word.
+        if let Some((name, whose)) = shadowed(settings.profile, credentials) {
+            let why = format!("{whose} sends this header: take it away from one of them");
+            return Err(refused(name, "header_duplicate", &why));
+        }
         settings.auth = credentials.auth.as_ref().map(EndpointAuth::shown);
         let names = credentials.headers.iter().map(|header| header.name().to_owned());
         settings.header_names = names.collect();
         Ok(())
     }
+}
+
+/// The custom header that authentication or the profile sends too, and which of them.
+fn shadowed(profile: Profile, credentials: &Credentials) -> Option<(&str, &'static str)> {
+    // It was checked when it was read.
+    let of_auth = credentials.auth.as_ref().and_then(|auth| auth.header().ok());
+    let of_profile = (profile == Profile::Voicehub).then_some(voicehub::SECRET_HEADER);
+    credentials.headers.iter().map(CustomHeader::name).find_map(|name| {
+        // Both are in lower case.
+        if of_auth.as_ref().is_some_and(|(other, _)| other == name) {
+            Some((name, "`auth`"))
+        } else {
+            (of_profile == Some(name)).then_some((name, "profile voicehub"))
+        }
+    })
 }
 
 fn auth(value: Value) -> Result<EndpointAuth, Problem> {

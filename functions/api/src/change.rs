@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redial_domain::endpoint::Endpoint;
+use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::{EndpointId, TenantId};
 use redial_platform::problem::Problem;
 use redial_platform::seal::Credentials;
@@ -15,6 +15,8 @@ use crate::Api;
 
 /// Times a change is tried against other changes of the same tenant.
 pub(crate) const TRIES: u32 = 5;
+/// Times that something new is tried: it can contradict no other change, so that only their number can refuse it.
+pub(crate) const CREATE_TRIES: u32 = 20;
 /// Most milliseconds before the second try; doubled for each further one.
 const BACK_OFF_MS: u16 = 20;
 
@@ -25,6 +27,19 @@ pub(crate) struct Changed {
     pub(crate) before: Arc<StoredEndpoint>,
     /// As it is.
     pub(crate) after: StoredEndpoint,
+}
+
+impl Changed {
+    /// True if the endpoint is active and its rate limit was raised or removed: what waits for it could go earlier.
+    pub(crate) fn lets_go_faster(&self) -> bool {
+        let (before, after) = (&self.before.endpoint, &self.after.endpoint);
+        let limits = (before.settings.rate_limit, after.settings.rate_limit);
+        after.state == EndpointState::Active
+            && match limits {
+                (Some(before), Some(after)) => after > before,
+                (before, after) => before.is_some() && after.is_none(),
+            }
+    }
 }
 
 impl Api {

@@ -29,7 +29,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 }
 
 impl Api {
-    /// Has everything delivered that is held for an endpoint which somebody asked to be active.
+    /// Has everything delivered that is held for an endpoint which somebody asked to be active, or to be sent to faster.
     ///
     /// # Errors
     /// 500 if the job could not be made; activating the endpoint again tries again.
@@ -113,7 +113,7 @@ impl Api {
     responses(
         (status = 200, description = "The endpoint", body = EndpointView,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "No `If-Match`", body = Problem),
+        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
@@ -146,7 +146,7 @@ async fn activate(
     responses(
         (status = 200, description = "The endpoint", body = EndpointView,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "No `If-Match`", body = Problem),
+        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
@@ -178,7 +178,7 @@ async fn pause(
     responses(
         (status = 200, description = "The endpoint", body = EndpointView,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "No `If-Match`", body = Problem),
+        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),

@@ -1,6 +1,6 @@
 //! Trying an endpoint out: one request now, and everything that was seen of it. The dispatcher makes it, as it makes every
 //! request to a customer; here it is only decided what the sample says and whether another test may be made so soon.
-//! Nothing is stored, and never is a secret sent to the dispatcher.
+//! Nothing is stored but that there was a test, and never is a secret sent to the dispatcher.
 
 use std::sync::Arc;
 
@@ -12,31 +12,19 @@ use redial_domain::catalogue::{self, EventType};
 use redial_domain::endpoint::EndpointSettings;
 use redial_domain::event::{Content, PostedEvent};
 use redial_domain::filter::TypePattern;
-use redial_domain::{EndpointId, EventTypeName, Invalid, TenantId};
+use redial_domain::{EventTypeName, Invalid, TenantId};
 use redial_platform::endpoint_test::{Answer, Invocation, TestExchange, TestOrder};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
+use redial_platform::test_limit::{TestLease, TestRefusal};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
 use crate::body::{Fields, OptionalBody, refuse};
-use crate::limiter::Rate;
 
-/// Tests of one endpoint: so many at once, and in each minute. docs/LIMITS.md.
-pub(crate) const OF_ENDPOINT: Rate = Rate {
-    burst: 10.0,
-    per_s: 10.0 / 60.0,
-};
-/// Tests of all endpoints of a tenant, which may all have the same URL. docs/LIMITS.md.
-pub(crate) const OF_TENANT: Rate = Rate {
-    burst: 30.0,
-    per_s: 30.0 / 60.0,
-};
-/// Seconds after which an endpoint may be tested again: 60 / 10.
-const RETRY_AFTER_S: u16 = 6;
 /// What is sent unless somebody says, or the endpoint wants something else.
 const USUAL_TYPE: &str = "call.ended";
 
@@ -62,33 +50,37 @@ struct Sample {
 }
 
 impl Api {
-    async fn try_out(&self, order: TestOrder) -> Result<TestExchange, Problem> {
+    async fn try_out(&self, order: TestOrder, lease: &TestLease) -> Result<TestExchange, Problem> {
+        let tenant = order.tenant.clone();
         let payload = serde_json::to_vec(&Invocation { endpoint_test: order }).map_err(|error| failed(&error))?;
         // Boxed: with those of the SDK in it, the future nests deeper than the compiler looks.
         let answered = Box::pin(self.dispatcher.invoke(payload)).await;
+        // Without an answer the dispatcher may still be at it: then the lease ends by itself.
         let answer = answered.map_err(|error| failed(&error))?;
+        if let Err(error) = self.store.end_test(&tenant, lease).await {
+            tracing::warn!(%error, %tenant, "api.test_lease_kept");
+        }
         match serde_json::from_slice(&answer).map_err(|error| failed(&error))? {
             Answer::Exchange(exchange) => Ok(exchange),
             Answer::Problem(problem) => Err(problem),
         }
     }
+}
 
-    /// The refusal of a test that comes too soon after others.
-    fn too_soon(&self, tenant: &TenantId, endpoint: &EndpointId) -> Option<Response> {
-        let now = self.clock.now();
-        let (of_endpoint, of_tenant) = (format!("{tenant}/{endpoint}"), tenant.as_str());
-        let detail = if !self.endpoint_tests.take(&of_endpoint, now) {
-            "an endpoint may be tested 10 times a minute; wait and try again"
-        } else if !self.tenant_tests.take(of_tenant, now) {
-            "the endpoints of a tenant may be tested 30 times a minute; wait and try again"
-        } else {
-            return None;
-        };
-        let mut refusal = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).into_response();
-        let headers = refusal.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-        Some(refusal)
-    }
+fn too_soon(refusal: TestRefusal) -> Response {
+    let detail = match refusal {
+        TestRefusal::Running => "3 tests of a tenant run at once at most; wait until one is over and try again",
+        TestRefusal::OfTenant(_) => {
+            "the endpoints of a tenant may be tested 30 times a minute, 10 times in a row; wait and try again"
+        }
+        TestRefusal::OfEndpoint(_) => {
+            "an endpoint may be tested 10 times a minute, 5 times in a row; wait and try again"
+        }
+    };
+    let mut answer = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(refusal.retry_after_s()));
+    answer
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
@@ -102,9 +94,10 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
 /// Sends one request now, as a delivery of a sample event would be sent: signed, authenticated, in the endpoint's profile,
 /// with its timeout; with `webhook-test: 1` and a `webhook-id` that begins with `test_`. Works in every state of the endpoint,
 /// also before it is activated. The answer is 200 whatever came of it, with the whole exchange, the time of each step and, if
-/// something failed, which step and what to mend. Nothing is stored, retried or counted against the endpoint.
+/// something failed, which step and what to mend. Nothing of it is stored, retried or counted against the endpoint.
 ///
-/// An endpoint may be tested 10 times a minute, all endpoints of a tenant 30 times.
+/// An endpoint may be tested 10 times a minute, 5 times in a row; all endpoints of a tenant 30 times a minute, 10 times in a
+/// row; and 3 of them at once.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/test",
@@ -127,7 +120,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
             description = "A field is wrong, or the profile has no name for the type (`event_type_not_in_profile`)",
             body = Problem
         ),
-        (status = 429, description = "Tested too often; Retry-After says when to try again (`rate_limited`)", body = Problem),
+        (status = 429, description = "Tested too often, or too many at once; Retry-After says when to try again (`rate_limited`)", body = Problem),
     )
 )]
 async fn test(
@@ -139,15 +132,18 @@ async fn test(
     let stored = scope.config.endpoint(&endpoint);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
     let content = api.sample(scope.id(), &stored.endpoint.settings, fields).await?;
-    if let Some(refusal) = api.too_soon(scope.id(), &endpoint) {
-        return Ok(refusal);
+    let now = api.clock.now();
+    let id = format!("{:032x}", api.random.number());
+    let lease = TestLease::new(id, stored.endpoint.settings.timeout_ms, now);
+    if let Some(refusal) = api.store.begin_test(scope.id(), &endpoint, &lease, now).await? {
+        return Ok(too_soon(refusal));
     }
     let order = TestOrder {
         tenant: scope.id().clone(),
         endpoint,
         content,
     };
-    Ok(Json(api.try_out(order).await?).into_response())
+    Ok(Json(api.try_out(order, &lease).await?).into_response())
 }
 
 /// What events of a type look like.

@@ -18,7 +18,7 @@ use crate::Api;
 use crate::access::InTenant;
 use crate::authentication::Authentication;
 use crate::body::Body;
-use crate::change::{TRIES, outrun};
+use crate::change::{CREATE_TRIES, TRIES, outrun};
 use crate::endpoint_fields::{UrlRules, patched, settings, wanted_state};
 use crate::endpoint_schema::{EndpointPatch, NewEndpoint};
 use crate::endpoint_view::{EndpointView, MadeEndpoint};
@@ -41,7 +41,7 @@ impl Api {
 
     /// Stores a new endpoint, unless its tenant has as many as it may.
     async fn add_endpoint(&self, tenant: &TenantId, new: &mut StoredEndpoint) -> Result<(), Problem> {
-        for tries in 0..TRIES {
+        for tries in 0..CREATE_TRIES {
             let config = self.stored(tenant).await?;
             let most = config.tenant.max_endpoints;
             if config.endpoints.len() >= usize::from(most) {
@@ -76,7 +76,7 @@ impl Api {
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such tenant, or another's", body = Problem),
-        (status = 409, description = "The tenant has as many as it may (`endpoints_limit`)", body = Problem),
+        (status = 409, description = "The tenant has as many as it may (`endpoints_limit`), or very many changes at the same time (`conflict`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )
@@ -183,8 +183,9 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<End
 
 /// Change an endpoint
 ///
-/// A JSON merge patch (RFC 7396): what is absent stays, `null` restores the default, `metadata`, `headers` and `retry` are
-/// merged member by member. The fields are those of a new endpoint but `secret`, which `POST .../rotate` changes.
+/// A JSON merge patch (RFC 7396): what is absent stays, `null` restores the default, but is ignored for `state` and `active`.
+/// `metadata`, `headers`, `retry` and `dead_letter` are merged member by member, `auth` is replaced whole. The fields are
+/// those of a new endpoint but `secret`, which `POST .../rotate` changes.
 #[utoipa::path(
     patch,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}",
@@ -199,7 +200,7 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<End
     responses(
         (status = 200, description = "The changed endpoint", body = EndpointView,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
+        (status = 400, description = "Not JSON, or `If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
@@ -236,7 +237,7 @@ async fn patch(
         };
         api.change_with_secrets(scope.id(), &id, with_secrets).await?.0
     };
-    if state == Some(EndpointState::Active) {
+    if state == Some(EndpointState::Active) || changed.lets_go_faster() {
         api.release(&scope, &changed).await?;
     }
     Ok(api.shown(&changed.after.endpoint))
@@ -257,7 +258,7 @@ async fn patch(
     ),
     responses(
         (status = 204, description = "Deleted"),
-        (status = 400, description = "No `If-Match`", body = Problem),
+        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),

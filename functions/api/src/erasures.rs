@@ -246,6 +246,16 @@ impl Api {
         Err(Problem::new(StatusCode::CONFLICT, "tenant_erasing", detail).at("tenant"))
     }
 
+    /// When the tenant of that name was made: receipts from before are of another that had the name.
+    ///
+    /// # Errors
+    /// 404 if there is no such tenant.
+    async fn since_made(&self, tenant: &TenantId) -> Result<Timestamp, Problem> {
+        let config = self.cache.current(tenant).await?;
+        let config = config.ok_or_else(|| Problem::not_found("tenant"))?;
+        Ok(config.tenant.created_at)
+    }
+
     /// The erasure that keeps a tenant's name from being used.
     ///
     /// # Errors
@@ -260,8 +270,8 @@ impl Api {
 
 /// List erasures
 ///
-/// Newest first: those of the tenant's events and calls, and of tenants that had this name. A receipt is kept for three
-/// years.
+/// Newest first: those of the tenant's events and calls; for an operator also those of tenants that had this name before,
+/// their own included. A receipt is kept for three years.
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/erasures",
@@ -288,9 +298,13 @@ async fn list(
     let query = Query::parse(raw.as_deref(), &[])?;
     let wanted = api.wanted("erasures", Some(&scope.id), &query).await?;
     let (after, now) = (wanted.after_key(), api.clock.now());
-    let found = api.store.erasures(&scope.id, after, wanted.limit + 1, now).await?;
-    if found.is_empty() && after.is_none() && api.cache.current(&scope.id).await?.is_none() {
-        return Err(Problem::not_found("tenant"));
+    let mut found = api.store.erasures(&scope.id, after, wanted.limit + 1, now).await?;
+    if scope.operators_key().is_err() {
+        // Newest first: what is left out is the end of the list.
+        let since = api.since_made(&scope.id).await?;
+        found.retain(|erasure| erasure.asked_at >= since);
+    } else if found.is_empty() && after.is_none() {
+        api.since_made(&scope.id).await?;
     }
     let page = api.keyed(&wanted, found, |erasure| erasure.id.to_string(), ErasureView::from);
     Ok(Json(page.await?))
@@ -298,7 +312,7 @@ async fn list(
 
 /// Read an erasure
 ///
-/// Its receipt, also of a tenant that is no more.
+/// Its receipt; for an operator also of a tenant that is no more, and of what that one had erased.
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/erasures/{erasure}",
@@ -316,11 +330,16 @@ async fn list(
     )
 )]
 async fn read(State(api): State<Arc<Api>>, scope: OfTenant) -> Result<Json<ErasureView>, Problem> {
+    let since = match scope.operators_key() {
+        Ok(_) => Timestamp::default(),
+        Err(_) => api.since_made(&scope.id).await?,
+    };
     let found = match scope.erasure() {
         Ok(id) => api.store.erasure(&scope.id, &id).await?,
         Err(_) => None,
     };
-    match found.filter(|erasure| erasure.expires_at > api.clock.now()) {
+    let shown = |erasure: &Erasure| erasure.expires_at > api.clock.now() && erasure.asked_at >= since;
+    match found.filter(shown) {
         Some(erasure) => Ok(Json(erasure.into())),
         // Where no tenant is, its erasures are missing the way everything of it is.
         None if api.cache.current(&scope.id).await?.is_none() => Err(Problem::not_found("tenant")),

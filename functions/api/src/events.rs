@@ -215,6 +215,7 @@ async fn list(
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such event, or another's", body = Problem),
+        (status = 410, description = "It was erased (`event_erased`)", body = Problem),
     )
 )]
 async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<EventView>, Problem> {
@@ -242,6 +243,7 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Event
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such event, or another's", body = Problem),
+        (status = 410, description = "It was erased (`event_erased`)", body = Problem),
     )
 )]
 async fn deliveries(

@@ -37,6 +37,7 @@ mod precondition;
 mod query;
 mod replays;
 mod secrets;
+mod statistics;
 mod tenants;
 mod timeline;
 mod views;
@@ -76,8 +77,6 @@ pub struct Api {
     authenticator: Authenticator,
     limiter: Limiter,
     schemas: Schemas,
-    endpoint_tests: Limiter,
-    tenant_tests: Limiter,
     dispatcher: Invoker,
     cursors: Cursors,
     clock: Clock,
@@ -137,8 +136,6 @@ impl Api {
             authenticator: parts.authenticator,
             limiter: Limiter::new(limiter::OF_KEY),
             schemas: Schemas::default(),
-            endpoint_tests: Limiter::new(endpoint_test::OF_ENDPOINT),
-            tenant_tests: Limiter::new(endpoint_test::OF_TENANT),
             dispatcher: parts.dispatcher,
             clock: parts.clock,
             random: parts.random,
@@ -214,7 +211,7 @@ fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
     let to = endpoint_test::routes(dry_run::routes(to));
     let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));
     let to = replays::routes(deliveries::routes(calls::routes(timeline::routes(events::routes(to)))));
-    integration::routes(to)
+    integration::routes(statistics::routes(to))
 }
 
 #[cfg(test)]

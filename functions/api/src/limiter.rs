@@ -1,5 +1,6 @@
-//! A token bucket for each key (or endpoint, or whatever a limiter is for), in the memory of one execution environment:
-//! approximate, against a caller who loops. It is no quota, and forgets everything when it holds too many keys.
+//! A token bucket for each key, in the memory of one execution environment: approximate, against a caller who loops. It is
+//! no quota, and forgets everything when it holds too many keys. Nothing that must hold for all environments together
+//! may rely on it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

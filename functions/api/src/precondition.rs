@@ -13,11 +13,19 @@ use serde::Serialize;
 /// How an `If-Match` is written.
 const EXPECTED: &str = "must be *, or a version in quotes as the ETag has it, such as \"7\"";
 
-/// The versions that a request wants to change; none: whatever is there.
+/// What a request wants to change.
 ///
 /// An extractor: 400 `if_match_invalid` for a header that is not of the form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct IfMatch(Option<Vec<String>>);
+pub(crate) enum IfMatch {
+    /// Whatever is there, or nothing: there is no such header.
+    #[default]
+    Unasked,
+    /// Whatever is there: `*`.
+    Present,
+    /// One of these versions.
+    Versions(Vec<String>),
+}
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
@@ -36,7 +44,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 impl IfMatch {
     fn parse(text: &str) -> Result<Self, Problem> {
         if text.trim_matches([' ', '\t']) == "*" {
-            return Ok(Self::default());
+            return Ok(Self::Present);
         }
         let mut tags = Vec::new();
         let mut rest = text;
@@ -58,7 +66,7 @@ impl IfMatch {
             }
         }
         if text.contains('"') {
-            Ok(Self(Some(tags)))
+            Ok(Self::Versions(tags))
         } else {
             Err(malformed())
         }
@@ -70,18 +78,29 @@ impl IfMatch {
     /// 412 `version_mismatch`.
     pub(crate) fn check(&self, version: u64) -> Result<(), Problem> {
         let version = version.to_string();
-        match &self.0 {
-            Some(tags) if !tags.contains(&version) => {
-                let detail = format!("it was changed since: its version is {version}; read it again, then change that");
-                Err(Problem::new(
-                    StatusCode::PRECONDITION_FAILED,
-                    "version_mismatch",
-                    detail,
-                ))
-            }
+        match self {
+            Self::Versions(tags) if !tags.contains(&version) => Err(mismatch(format!(
+                "it was changed since: its version is {version}; read it again, then change that"
+            ))),
             _ => Ok(()),
         }
     }
+
+    /// Lets a change go on that makes what it is about: nothing is there, which is of no version, nor `*`
+    /// (RFC 9110 section 13.1.1).
+    ///
+    /// # Errors
+    /// 412 `version_mismatch`.
+    pub(crate) fn check_absent(&self) -> Result<(), Problem> {
+        match self {
+            Self::Unasked => Ok(()),
+            Self::Present | Self::Versions(_) => Err(mismatch("there is nothing of this name that it could be")),
+        }
+    }
+}
+
+fn mismatch(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
 }
 
 /// One entity tag at the beginning of `text`, and what follows it. A weak one is none that could match (section 13.1.1).
@@ -152,6 +171,19 @@ mod tests {
         for header in ["\"6\"", "\"07\"", "\"\"", "W/\"7\"", "\"6\", \"8\"", "\"7,8\"", "\"*\""] {
             assert_eq!(checked(header, 7), Err(412), "{header}");
         }
+    }
+
+    #[test]
+    fn nothing_is_of_no_version_nor_of_any() {
+        for header in ["*", "\"0\"", "W/\"1\""] {
+            let refused = IfMatch::parse(header).unwrap().check_absent().unwrap_err();
+            assert_eq!(
+                (refused.status, refused.code.as_str()),
+                (412, "version_mismatch"),
+                "{header}"
+            );
+        }
+        assert_eq!(IfMatch::default().check_absent(), Ok(()));
     }
 
     #[test]

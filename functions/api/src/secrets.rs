@@ -125,7 +125,7 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<Sec
     responses(
         (status = 200, description = "The secrets that sign now", body = SecretsView,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
+        (status = 400, description = "Not JSON, or `If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),

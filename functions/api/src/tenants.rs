@@ -169,12 +169,12 @@ impl TenantSettings {
             headers(("ETag" = String, description = "The version of the tenant and its endpoints, in quotes"))),
         (status = 201, description = "Made", body = TenantView,
             headers(("ETag" = String, description = "The version of the tenant and its endpoints, in quotes"))),
-        (status = 400, description = "Not JSON, or no `If-Match`", body = Problem),
+        (status = 400, description = "Not JSON, or `If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "Only operators may", body = Problem),
         (status = 404, description = "Another tenant's", body = Problem),
         (status = 409, description = "Changed by others at the same time (`conflict`), or a tenant of this name is being erased (`tenant_erasing`)", body = Problem),
-        (status = 412, description = "It was changed since (`version_mismatch`)", body = Problem),
+        (status = 412, description = "It was changed since, or is not there (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
     )
@@ -195,11 +195,14 @@ async fn put(
         if before.is_none() {
             api.refuse_while_erasing(&id).await?;
         }
+        match &before {
+            Some(config) => if_match.check(config.version)?,
+            None => if_match.check_absent()?,
+        }
         let (status, expected) = match &before {
             Some(config) => (StatusCode::OK, config.version),
             None => (StatusCode::CREATED, 0),
         };
-        if_match.check(expected)?;
         let before = before.map(|config| config.tenant);
         let mut tenant = before.clone().unwrap_or_else(|| Tenant::new(id.clone(), now));
         settings.apply(&mut tenant)?;

@@ -334,6 +334,7 @@ fn beginning(event: &StoredEvent) -> Vec<TimelineItem> {
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such event, or another's", body = Problem),
+        (status = 410, description = "It was erased (`event_erased`)", body = Problem),
     )
 )]
 async fn of_event(

@@ -13,11 +13,12 @@ use redial_platform::batch::{Record, Verdict};
 use redial_platform::format::NEWER_WAIT_MS;
 use redial_platform::message::{DeliveryMessage, Unread};
 use redial_platform::metrics::Metric;
+use redial_platform::notices::{self, Notice};
 use redial_platform::pace;
 use redial_platform::seal::Credentials;
 use redial_platform::secrets::SecretsError;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::{StoredEndpoint, TenantConfig};
+use redial_platform::store::config::{StoredEndpoint, Tenant, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
 use crate::contents::Contents;
@@ -35,6 +36,9 @@ const OUR_FAULT_WAIT_MS: i64 = 5_000;
 const UNREADABLE_WAIT_MS: i64 = 1_000;
 /// How much longer than its request a claimed attempt may take, in milliseconds.
 const CLAIM_MARGIN_MS: i64 = 30_000;
+/// How much earlier than its tenant an event may seem to be accepted, in milliseconds: two clocks said so. Far less than the
+/// ten minutes that an erasure keeps a name from being used again.
+const CLOCK_SKEW_MS: i64 = 60_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -145,8 +149,12 @@ impl Dispatcher {
             // A copy that is seconds old must not hold what was resumed meanwhile: nothing would release it again.
             config = self.cache.current(&message.tenant).await?;
         }
-        if config.is_none() {
-            // The tenant was erased, with everything that was written down of it: nothing is any more.
+        if config
+            .as_ref()
+            .is_none_or(|config| is_of_a_former(&config.tenant, &message))
+        {
+            // The tenant was erased, with everything that was written down of it: nothing is any more, also if another has
+            // its name now.
             return Ok(Look::Settled(Verdict::Done));
         }
         let released = known.as_ref().is_some_and(was_released);
@@ -211,6 +219,8 @@ impl Dispatcher {
         record.die(DeadReason::EventMissing, kept.unwrap_or_default(), self.clock.now());
         if self.store.record_state(&record).await? == Recorded::Written {
             batch.recorder.count(Metric::Dead, 1);
+            let dead = Notice::DeliveryDead(&record, stored.map(|stored| &stored.endpoint));
+            self.notifier.tell(&dead).await;
         }
         Ok(Verdict::Done)
     }
@@ -242,17 +252,19 @@ impl Dispatcher {
         let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
         let turn = self.turn(&job).await?;
         if matches!(turn, Turn::Later) {
-            return Ok(self.let_wait(job, batch).await?);
+            return Ok(self.let_wait(job, None, batch).await?);
         }
+        let mut claimed = None;
         if job.shared {
             let now = self.clock.now();
-            let until = now.plus_millis(i64::from(job.endpoint().settings.timeout_ms) + CLAIM_MARGIN_MS);
+            let until = claim_until(job.endpoint(), now);
             if !self.store.claim(&job.record, now, until).await? {
                 return Ok(Verdict::AgainAt(until));
             }
+            claimed = Some(until);
         }
         if !self.wait_for(&job, turn).await? {
-            return Ok(self.let_wait(job, batch).await?);
+            return Ok(self.let_wait(job, claimed, batch).await?);
         }
         let exchange = self.post(&job, &credentials, &batch.contents).await?;
         self.conclude(job, exchange, &batch.recorder).await
@@ -311,11 +323,21 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
     }
 }
 
-/// True for a record that a release has sent from the table, no attempt made yet: it was held for its endpoint. One that
-/// burnt receives had set aside says so in its reason.
+/// True for a record that a release has sent from the table, no attempt made yet: it was held for its endpoint, or is of an
+/// operational event, which only the sweeper sends. One that burnt receives had set aside says so in its reason.
 fn was_released(known: &DeliveryRecord) -> bool {
-    let for_its_endpoint = known.reason.as_deref().is_none_or(|reason| reason == pace::REASON);
-    known.attempts == 0 && known.due_at.is_some() && for_its_endpoint
+    let meant_to_wait = |reason: &str| [pace::REASON, notices::REASON].contains(&reason);
+    known.attempts == 0 && known.due_at.is_some() && known.reason.as_deref().is_none_or(meant_to_wait)
+}
+
+/// True if the message is of a tenant that was erased, and `tenant` is a new one of its name.
+fn is_of_a_former(tenant: &Tenant, message: &DeliveryMessage) -> bool {
+    tenant.created_at.millis_since(message.accepted_at()) > CLOCK_SKEW_MS
+}
+
+/// Until when an attempt that is claimed now may take.
+pub(crate) fn claim_until(endpoint: &Endpoint, now: Timestamp) -> Timestamp {
+    now.plus_millis(i64::from(endpoint.settings.timeout_ms) + CLAIM_MARGIN_MS)
 }
 
 fn is_held_by(config: Option<&TenantConfig>, message: &DeliveryMessage) -> bool {

@@ -10,7 +10,7 @@ use redial_platform::pace::{Pace, REASON};
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::Recorded;
 
-use crate::deliver::Job;
+use crate::deliver::{Job, claim_until};
 use crate::{Batch, Dispatcher};
 
 /// How late a request may leave, in milliseconds: half of what would let one more than the limit and one come in a second.
@@ -68,21 +68,32 @@ impl Dispatcher {
         Ok(false)
     }
 
-    /// Writes down that a delivery waits for its endpoint's limit, and lets the message go.
+    /// Writes down that a delivery waits for its endpoint's limit, and lets the message go. If another message's attempt is
+    /// under way, this one comes again when that must be over: to be held would lift its claim, and have it sent twice.
+    /// `claimed` is until when this message has claimed the attempt, if it has.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub(crate) async fn let_wait(&self, job: Job, batch: &Batch) -> Result<Verdict, StoreError> {
+    pub(crate) async fn let_wait(
+        &self,
+        job: Job,
+        claimed: Option<Timestamp>,
+        batch: &Batch,
+    ) -> Result<Verdict, StoreError> {
+        let now = self.clock.now();
+        let over_at = claim_until(job.endpoint(), now);
         let mut record = job.record;
         record.state = DeliveryState::Held;
         record.reason = Some(REASON.to_owned());
         record.next_at = None;
         // Without a slot: only who can send may reserve one, or it would pass unused.
-        record.due_at = Some(self.clock.now());
-        if self.store.record_state(&record).await? == Recorded::Written {
-            batch.recorder.count(Metric::Held, 1);
-            batch.recorder.count(Metric::Paced, 1);
+        record.due_at = Some(now);
+        if self.store.record_wait(&record, now, claimed).await? == Recorded::Superseded {
+            // Or it knows better already: the message that comes again finds out.
+            return Ok(Verdict::AgainAt(over_at));
         }
+        batch.recorder.count(Metric::Held, 1);
+        batch.recorder.count(Metric::Paced, 1);
         let (tenant, traceparent) = (&record.tenant, record.traceparent.as_deref());
         tracing::info!(%tenant, delivery = %record.id, attempts = record.attempts, traceparent, "dispatcher.rate_limited");
         Ok(Verdict::Done)

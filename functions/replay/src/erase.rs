@@ -2,19 +2,15 @@
 //! sweeper, and looked at a second time when nothing that was under way can write any more. A crash repeats a look, which
 //! finds less. Never reads what it erases, and logs ids and counts alone.
 
+mod call;
 mod tenant;
 
-use std::collections::BTreeSet;
-
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::{ErasureId, TenantId, Timestamp};
 use redial_platform::message::ReplayMessage;
 use redial_platform::queue::Queues;
 use redial_platform::store::config::{Tenant, TenantConfig};
-use redial_platform::store::erasures::{Erasure, ErasureState, Found, RECEIPT_DAYS, Target};
+use redial_platform::store::erasures::{Erasure, ErasureState, Found, RECEIPT_DAYS, Reached, Target};
 use redial_platform::store::events::StoredEvent;
-use redial_platform::store::lists::{EventFilter, Order, Question, Range};
-use redial_platform::store::sweep::CallEvent;
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
@@ -22,8 +18,6 @@ use redial_platform::{Clock, Random};
 const PAGE: usize = 100;
 /// Events that are erased at once.
 const CONCURRENT_EVENTS: usize = 16;
-/// Events in one row of a call: well below what an item may hold.
-const EVENTS_A_ROW: usize = 1_000;
 /// How long whoever works on an erasure is left alone after its last page, in milliseconds.
 const LEASE_MS: i64 = 120_000;
 /// How long one invocation works on an erasure, in milliseconds; the sweeper has the rest continued.
@@ -72,6 +66,7 @@ impl Eraser {
             finding: Found::default(),
             looked: false,
             call_id: None,
+            reached: Reached::default(),
             shards: tenant.shards,
             changed_at: tenant.updated_at,
             endpoints: Vec::new(),
@@ -94,31 +89,14 @@ impl Eraser {
     ) -> Result<Erasure, StoreError> {
         let mut erasure = self.erasure(tenant, Target::Event(event.id.clone()), asked_by);
         erasure.call_id.clone_from(&event.call_id);
-        self.begin(erasure).await
+        let until = self.clock.now().plus_millis(REQUEST_BUDGET_MS);
+        self.begin(erasure, until).await
     }
 
-    /// Erases the events of a call that were accepted until now, as far as one request may; `None` if there are none.
-    ///
-    /// # Errors
-    /// As [`Eraser::erase_event`].
-    pub async fn erase_call(
-        &self,
-        tenant: &Tenant,
-        call_id: &str,
-        asked_by: &str,
-    ) -> Result<Option<Erasure>, StoreError> {
-        let erasure = self.erasure(tenant, Target::Call(call_id.to_owned()), asked_by);
-        let (noted, fresh) = self.events_of_call(&erasure, call_id).await?;
-        if noted.is_empty() && fresh.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(self.begin(erasure).await?))
-    }
-
-    async fn begin(&self, mut erasure: Erasure) -> Result<Erasure, StoreError> {
+    async fn begin(&self, mut erasure: Erasure, until: Timestamp) -> Result<Erasure, StoreError> {
         self.store.put_erasure(&erasure).await?;
         told(&erasure);
-        self.work(&mut erasure, REQUEST_BUDGET_MS).await?;
+        self.work(&mut erasure, until).await?;
         Ok(erasure)
     }
 
@@ -164,11 +142,11 @@ impl Eraser {
         if erasure.is_done() || is_taken {
             return Ok(());
         }
-        self.work(&mut erasure, BUDGET_MS).await
+        let until = self.clock.now().plus_millis(BUDGET_MS);
+        self.work(&mut erasure, until).await
     }
 
-    async fn work(&self, erasure: &mut Erasure, budget_ms: i64) -> Result<(), StoreError> {
-        let until = self.clock.now().plus_millis(budget_ms);
+    async fn work(&self, erasure: &mut Erasure, until: Timestamp) -> Result<(), StoreError> {
         erasure.state = ErasureState::Running;
         self.save(erasure, LEASE_MS).await?;
         let look = match erasure.target.clone() {
@@ -181,6 +159,7 @@ impl Eraser {
             Look::Finished { settled } if settled || erasure.looked => self.finish(erasure).await?,
             Look::Finished { .. } => {
                 erasure.found = std::mem::take(&mut erasure.finding);
+                erasure.reached = erasure.reached.again();
                 erasure.looked = true;
                 erasure.state = ErasureState::Settling;
                 self.save(erasure, SETTLE_MS).await?;
@@ -213,6 +192,7 @@ impl Eraser {
         erasure.looked = true;
         erasure.state = ErasureState::Done;
         erasure.call_id = None;
+        erasure.reached = Reached::default();
         erasure.endpoints.clear();
         erasure.updated_at = now;
         erasure.completed_at = Some(now);
@@ -224,11 +204,13 @@ impl Eraser {
         }
     }
 
-    /// Saves progress, and keeps others away for as long. Never the same lease twice: a worker that was replaced must notice.
+    /// Saves progress, and keeps others away for as long; not at all if it is to be continued. Never the lease that was there:
+    /// of two workers who read it, one must notice.
     async fn save(&self, erasure: &mut Erasure, lease_ms: i64) -> Result<(), StoreError> {
         let (now, before) = (self.clock.now(), erasure.lease_until);
         erasure.updated_at = now;
-        erasure.lease_until = now.plus_millis(lease_ms).max(before.plus_millis(1));
+        let lease = now.plus_millis(lease_ms);
+        erasure.lease_until = lease.plus_millis((lease == before).into());
         self.store.save_erasure(erasure, before).await
     }
 
@@ -262,90 +244,6 @@ impl Eraser {
         Ok(Look::Finished {
             settled: swept && erasure.finding.leaving == 0,
         })
-    }
-
-    /// The events of a call that were accepted before its erasure was asked for: those that are noted, erased or not, and
-    /// those that are not noted yet.
-    async fn events_of_call(
-        &self,
-        erasure: &Erasure,
-        call_id: &str,
-    ) -> Result<(BTreeSet<CallEvent>, BTreeSet<CallEvent>), StoreError> {
-        let noted = self.store.call_events(&erasure.tenant, call_id).await?;
-        let noted: BTreeSet<CallEvent> = noted
-            .into_iter()
-            .filter(|event| event.accepted_at <= erasure.asked_at)
-            .collect();
-        let (mut fresh, mut after) = (BTreeSet::new(), None);
-        loop {
-            let question = Question {
-                tenant: &erasure.tenant,
-                shards: erasure.shards,
-                range: Range {
-                    since: Timestamp::default(),
-                    until: erasure.asked_at.plus_millis(1),
-                },
-                order: Order::OldestFirst,
-                after: after.as_ref(),
-                limit: PAGE,
-                now: self.clock.now(),
-            };
-            let all = EventFilter::default();
-            let listed = self
-                .store
-                .list_call_events(&question, call_id, &all, erasure.changed_at);
-            let page = listed.await?;
-            let listed = page.items.into_iter().map(|event| CallEvent {
-                accepted_at: event.accepted_at,
-                event: event.id,
-            });
-            fresh.extend(listed.filter(|event| !noted.contains(event)));
-            after = page.next;
-            if after.is_none() {
-                return Ok((noted, fresh));
-            }
-        }
-    }
-
-    async fn look_at_call(&self, erasure: &mut Erasure, call_id: &str, until: Timestamp) -> Result<Look, StoreError> {
-        erasure.finding = Found::default();
-        let (noted, fresh) = self.events_of_call(erasure, call_id).await?;
-        let fresh: Vec<CallEvent> = fresh.into_iter().collect();
-        // A tombstone does not name its call: the second look, and whoever comes after a crash, find it here.
-        for (n, some) in fresh.chunks(EVENTS_A_ROW).enumerate() {
-            let row_at = erasure.asked_at.plus_millis(i64::try_from(n).unwrap_or_default());
-            let (tenant, expires_at) = (&erasure.tenant, erasure.expires_at);
-            self.store.note_call(tenant, call_id, row_at, some, expires_at).await?;
-        }
-        let all: Vec<CallEvent> = noted.into_iter().chain(fresh).collect();
-        for some in all.chunks(PAGE) {
-            if self.clock.now() >= until {
-                return Ok(Look::Unfinished);
-            }
-            let mut erased = Vec::with_capacity(some.len());
-            for event in some {
-                erased.push(self.erase_of_call(erasure, event));
-            }
-            let erased = futures_util::stream::iter(erased).buffer_unordered(CONCURRENT_EVENTS);
-            let found: Vec<Found> = erased.try_collect().await?;
-            found.into_iter().for_each(|found| erasure.finding.add(found));
-            self.save(erasure, LEASE_MS).await?;
-        }
-        if erasure.looked {
-            let asked_at = erasure.asked_at;
-            let later = move |noted: &CallEvent| noted.accepted_at > asked_at;
-            self.store.forget_call(&erasure.tenant, call_id, later).await?;
-        }
-        Ok(Look::Finished { settled: false })
-    }
-
-    async fn erase_of_call(&self, erasure: &Erasure, noted: &CallEvent) -> Result<Found, StoreError> {
-        let (tenant, now) = (&erasure.tenant, self.clock.now());
-        let event = self.store.event_or_tombstone(tenant, &noted.event, now).await?;
-        match event.filter(|event| event.accepted_at == noted.accepted_at) {
-            Some(event) => self.store.erase_event(&event, &erasure.id, now).await,
-            None => Ok(Found::default()),
-        }
     }
 }
 

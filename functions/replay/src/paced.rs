@@ -11,6 +11,9 @@ use redial_platform::store::replays::{ReplayJob, ReplaySpec};
 
 use crate::work::{DeliveryRecordRef, Replay};
 
+/// Longest rest of a job at a time, in milliseconds: then it looks whether the limit was raised or removed meanwhile.
+const MAX_REST_MS: i64 = 300_000;
+
 /// The line of the endpoint that a job delivers to.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -20,9 +23,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// When the job is to go on, if the line is too long now: before it is over, a pass of the sweeper included.
-    pub(crate) fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
-        pace::is_beyond(self.next_slot, now).then(|| pace::due_at(self.next_slot, now))
+    /// How long the job rests, in milliseconds, if the line is too long now: until shortly before it is over, a pass of the
+    /// sweeper included, and minutes at most.
+    pub(crate) fn rest_ms(&self, now: Timestamp) -> Option<i64> {
+        let until = pace::due_at(self.next_slot, now);
+        pace::is_beyond(self.next_slot, now).then(|| until.millis_since(now).min(MAX_REST_MS))
     }
 
     /// True if a held delivery is in the line already, or comes into it, and would not go earlier by joining it again: its

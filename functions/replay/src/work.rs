@@ -170,9 +170,10 @@ impl Replay {
                 return self.save(&mut job, 0).await;
             };
             let line = self.line(&job, &config, self.clock.now()).await?;
-            let rest = line.as_ref().and_then(|line| line.rests_until(self.clock.now()));
-            if let Some(until) = rest {
-                self.lease(&mut job, until.millis_since(self.clock.now())).await?;
+            let rest_ms = line.as_ref().and_then(|line| line.rest_ms(self.clock.now()));
+            if let Some(rest_ms) = rest_ms {
+                // Saved, not only leased: to rest is no try that failed.
+                self.save(&mut job, rest_ms).await?;
                 break;
             }
             self.page(&mut job, &config, line, recorder).await?;

@@ -1,6 +1,8 @@
 //! What is due: held deliveries whose time has come, deliveries that were sent from the table and never recorded, replay
 //! jobs whose worker stopped. Each is marked before it is sent, so a crash in between is due again by itself.
 
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{ErasureId, ReplayId, TenantId, Timestamp};
 use redial_platform::keys;
@@ -18,6 +20,11 @@ use crate::{Summary, SweepError, Sweeper};
 const PAGE: usize = 100;
 /// Pages of one partition in one pass; the next pass takes the rest.
 const MAX_PAGES: usize = 50;
+/// Items of one partition that are moved on at the same time; all partitions are worked on together.
+const AT_ONCE: usize = 8;
+/// Time of one pass, in milliseconds, after which no further page is begun: what is repaired after it (60 s,
+/// `repair::BUDGET_MS`) comes to its turn within the function's timeout of 120 s. The next pass takes the rest.
+const BUDGET_MS: i64 = 45_000;
 /// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
 const SENT_LEASE_MS: i64 = 900_000;
 /// How long a replay job is left alone after its worker was called, in milliseconds.
@@ -33,14 +40,50 @@ struct Turn {
     slot: Option<Timestamp>,
 }
 
+/// What an item that was moved on comes to.
+#[derive(Debug, Default)]
+struct Moved {
+    message: Option<DeliveryMessage>,
+    /// A job or an erasure that is continued.
+    continued: bool,
+    /// It could not be read.
+    fault: bool,
+    late_ms: i64,
+}
+
+impl Moved {
+    /// Of a job or an erasure; one that cannot be read is told by `tell` and stops nothing.
+    fn continued(continued: Result<bool, SweepError>, tell: impl FnOnce(&StoreError)) -> Result<Self, SweepError> {
+        let (continued, fault) = match continued {
+            Err(SweepError::Store(error)) if error.is_unreadable() => {
+                tell(&error);
+                (false, true)
+            }
+            continued => (continued?, false),
+        };
+        Ok(Self {
+            continued,
+            fault,
+            ..Self::default()
+        })
+    }
+}
+
 impl Sweeper {
-    /// Sends what is due in every partition. One that fails stops no other; the first error is the answer.
+    /// Sends what is due, in all partitions at the same time: a crowded one keeps no other waiting. One that fails stops no
+    /// other; the first error is the answer.
     pub(crate) async fn send_due(&self, summary: &mut Summary) -> Result<(), SweepError> {
         let now = self.clock.now();
         let behind = self.queues.delivery_backlog().await? > BEHIND;
+        let partitions = keys::due_partitions().map(|partition| async move {
+            let mut part = Summary::default();
+            let sent = self.send_partition(&partition, now, behind, &mut part).await;
+            (partition, part, sent)
+        });
         let mut first = Ok(());
-        for partition in keys::due_partitions() {
-            if let Err(error) = self.send_partition(&partition, now, behind, summary).await {
+        for (partition, part, sent) in join_all(partitions).await {
+            summary.add_due(part);
+            if let Err(error) = sent {
                 tracing::error!(partition, %error, "sweeper.due_failed");
                 first = first.and(Err(error));
             }
@@ -59,35 +102,45 @@ impl Sweeper {
         for _ in 0..MAX_PAGES {
             let page = self.store.due(partition, now, PAGE, after).await?;
             summary.faults += page.unreadable;
-            self.send_page(page.items, now, behind, summary).await?;
+            self.send_page(page.items, behind, summary).await?;
             after = page.next;
             if after.is_none() {
+                return Ok(());
+            }
+            if self.clock.now().millis_since(now) > BUDGET_MS {
                 break;
             }
         }
+        summary.unfinished += 1;
+        tracing::warn!(partition, sent = summary.sent, "sweeper.due_unfinished");
         Ok(())
     }
 
-    /// Sends a page. What was marked before an error is sent all the same: it would wait for the end of its lease.
-    async fn send_page(
-        &self,
-        due: Vec<Due>,
-        now: Timestamp,
-        behind: bool,
-        summary: &mut Summary,
-    ) -> Result<(), SweepError> {
+    /// Sends a page. After an error nothing more is begun; what is marked by then is sent all the same: it would wait for
+    /// the end of its lease.
+    async fn send_page(&self, due: Vec<Due>, behind: bool, summary: &mut Summary) -> Result<(), SweepError> {
+        // Of now, not of the pass: how long a message is delayed counts from when it is sent.
+        let now = self.clock.now();
+        let mut slots = self.slots(&due, now).await;
         let mut messages = Vec::new();
         let mut moved_on = Ok(());
-        let mut slots = self.slots(&due, now).await;
-        for (place, item) in due.into_iter().enumerate() {
-            let turn = Turn {
-                now,
-                behind,
-                slot: slots.remove(&place),
-            };
-            moved_on = self.move_on(item, turn, &mut messages, summary).await;
-            if moved_on.is_err() {
-                break;
+        let mut items = due.into_iter().enumerate().map(|(place, item)| {
+            let slot = slots.remove(&place);
+            self.move_on(item, Turn { now, behind, slot })
+        });
+        let mut under_way: FuturesUnordered<_> = items.by_ref().take(AT_ONCE).collect();
+        while let Some(moved) = under_way.next().await {
+            match moved {
+                Ok(moved) => {
+                    messages.extend(moved.message);
+                    summary.continued += u64::from(moved.continued);
+                    summary.faults += u64::from(moved.fault);
+                    summary.due_lag_ms = summary.due_lag_ms.max(moved.late_ms);
+                }
+                Err(error) => moved_on = moved_on.and(Err(error)),
+            }
+            if moved_on.is_ok() {
+                under_way.extend(items.next());
             }
         }
         self.queues.send_deliveries(&messages, now).await?;
@@ -95,37 +148,31 @@ impl Sweeper {
         moved_on
     }
 
-    async fn move_on(
-        &self,
-        item: Due,
-        turn: Turn,
-        messages: &mut Vec<DeliveryMessage>,
-        summary: &mut Summary,
-    ) -> Result<(), SweepError> {
+    async fn move_on(&self, item: Due, turn: Turn) -> Result<Moved, SweepError> {
         let now = turn.now;
         match item {
             Due::Delivery(record) => {
                 let waits_since = record.due_at.filter(|_| !record.state.is_final());
                 let late_ms = waits_since.map_or(0, |due_at| now.millis_since(due_at));
-                summary.due_lag_ms = summary.due_lag_ms.max(late_ms);
-                messages.extend(self.release(*record, turn).await?);
+                Ok(Moved {
+                    message: self.release(*record, turn).await?,
+                    late_ms,
+                    ..Moved::default()
+                })
             }
-            Due::Job(tenant, replay) => match self.continue_job(&tenant, &replay, now).await {
-                Err(SweepError::Store(error)) if error.is_unreadable() => {
+            Due::Job(tenant, replay) => {
+                let continued = self.continue_job(&tenant, &replay, now).await;
+                Moved::continued(continued, |error| {
                     tracing::error!(%tenant, %replay, %error, "sweeper.job_unreadable");
-                    summary.faults += 1;
-                }
-                continued => summary.continued += u64::from(continued?),
-            },
-            Due::Erasure(tenant, erasure) => match self.continue_erasure(&tenant, &erasure, now).await {
-                Err(SweepError::Store(error)) if error.is_unreadable() => {
+                })
+            }
+            Due::Erasure(tenant, erasure) => {
+                let continued = self.continue_erasure(&tenant, &erasure, now).await;
+                Moved::continued(continued, |error| {
                     tracing::error!(%tenant, %erasure, %error, "sweeper.erasure_unreadable");
-                    summary.faults += 1;
-                }
-                continued => summary.continued += u64::from(continued?),
-            },
+                })
+            }
         }
-        Ok(())
     }
 
     async fn continue_erasure(&self, tenant: &TenantId, id: &ErasureId, now: Timestamp) -> Result<bool, SweepError> {

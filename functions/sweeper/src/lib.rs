@@ -62,11 +62,25 @@ pub struct Summary {
     pub held: u64,
     /// Tenants that could not be looked at, and due rows that could not be read; the next pass tries again.
     pub faults: u64,
+    /// Partitions of what is due that are left with more: the pass had no time for it, or has sent enough of them. The next
+    /// one goes on.
+    pub unfinished: u64,
     /// Deliveries recorded beyond those matched, and lost ones, of all tenants, as of the last count of each: anything but 0
     /// is a fault.
     pub ledger_difference: u64,
     /// Milliseconds that the oldest due delivery was late.
     pub due_lag_ms: i64,
+}
+
+impl Summary {
+    /// Adds what was done in a partition of what is due.
+    fn add_due(&mut self, part: Self) {
+        self.sent += part.sent;
+        self.continued += part.continued;
+        self.faults += part.faults;
+        self.unfinished += part.unfinished;
+        self.due_lag_ms = self.due_lag_ms.max(part.due_lag_ms);
+    }
 }
 
 /// A pass could not be finished; the next one continues it.
@@ -126,6 +140,7 @@ impl Sweeper {
             hours = summary.hours,
             held = summary.held,
             faults = summary.faults,
+            unfinished = summary.unfinished,
             ledger_difference = summary.ledger_difference,
             due_lag_ms = summary.due_lag_ms,
             duration_ms = self.clock.now().millis_since(began),

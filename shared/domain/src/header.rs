@@ -17,8 +17,8 @@ pub const MAX_VALUE_BYTES: usize = 4 * 1024;
 
 /// Names that are refused. `_` counts as `-` here: CGI and WSGI servers cannot tell them apart.
 ///
-/// `authorization`, `cookie`, `accept` and `x-webhook-secret` stay free: customers authenticate with them, and where
-/// Redial sets one itself (authentication, a profile) its own replaces the customer's.
+/// `authorization`, `cookie`, `accept` and `x-webhook-secret` stay free: customers authenticate with them. Where Redial sets
+/// one itself (authentication, a profile) the API refuses the customer's.
 const RESERVED_NAMES: [&str; 24] = [
     "accept-encoding",   // the answer is kept as it comes: an encoded one could not be read
     "connection",        // hop by hop, RFC 9110 section 7.6.1

@@ -51,6 +51,7 @@ impl ConfigCache {
     /// [`StoreError`] if the store fails.
     pub async fn current(&self, tenant: &TenantId) -> Result<Option<Arc<TenantConfig>>, StoreError> {
         let Some(version) = self.store.version(tenant, self.random.below(VERSION_COPIES)).await? else {
+            self.drop_entry(tenant);
             return Ok(None);
         };
         match self.entry(tenant).filter(|entry| entry.config.version == version) {
@@ -80,9 +81,16 @@ impl ConfigCache {
             .cloned()
     }
 
+    /// Forgets a tenant that is no more.
+    fn drop_entry(&self, tenant: &TenantId) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(tenant);
+    }
+
     async fn load(&self, tenant: &TenantId) -> Result<Option<Arc<TenantConfig>>, StoreError> {
         let read_at = self.clock.now();
         let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
+            self.drop_entry(tenant);
             return Ok(None);
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);

@@ -306,6 +306,13 @@ pub fn call(tenant: &TenantId, call_id: &str, first: Timestamp) -> Key {
     Key::new(call_partition(tenant, call_id), encode_time(first))
 }
 
+/// A row of events that an erasure of `asked_at` noted: none of the sweeper's, which is called after its first event alone.
+#[must_use]
+pub fn call_erased(tenant: &TenantId, call_id: &str, asked_at: Timestamp, by: &ErasureId, row: u32) -> Key {
+    let sk = format!("{}~{by}/{row:06}", encode_time(asked_at));
+    Key::new(call_partition(tenant, call_id), sk)
+}
+
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
@@ -371,6 +378,12 @@ pub fn line(tenant: &TenantId, endpoint: &EndpointId) -> Key {
 #[must_use]
 pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> Key {
     Key::new(format!("pace/{tenant}/{endpoint}"), "pace")
+}
+
+/// The tests of a tenant's endpoints: how many were made of late, and which run.
+#[must_use]
+pub fn tests(tenant: &TenantId) -> Key {
+    Key::new(format!("test/{tenant}"), "test")
 }
 
 #[cfg(test)]

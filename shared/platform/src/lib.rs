@@ -27,6 +27,7 @@ pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod test_limit;
 
 pub use clock::Clock;
 pub use metrics::Metrics;

@@ -72,6 +72,50 @@ async fn a_patch_sets_replaces_and_takes_away_authentication_and_headers() {
 }
 
 #[tokio::test]
+async fn a_header_that_authentication_or_the_profile_sends_is_no_custom_header_too() {
+    let stand = Stand::with_acme().await;
+    let key = json!({"type": "api_key", "header": "X-Api-Key", "value": "k"});
+    let basic = json!({"type": "basic", "username": "u", "password": "p"});
+    let bearer = json!({"type": "bearer", "token": "t"});
+    // What is there, and what makes it twice: whichever of the two comes last.
+    for (there, then) in [
+        (json!({"auth": key}), json!({"headers": {"x-API-key": "v"}})),
+        (json!({"headers": {"x-api-key": "v", "x-b": "w"}}), json!({"auth": key})),
+        (json!({"auth": basic}), json!({"headers": {"Authorization": "v"}})),
+        (json!({"headers": {"authorization": "v"}}), json!({"auth": bearer})),
+        (
+            json!({"profile": "voicehub"}),
+            json!({"headers": {"X-Webhook-Secret": "v"}}),
+        ),
+        (
+            json!({"headers": {"x-webhook-secret": "v"}}),
+            json!({"profile": "voicehub"}),
+        ),
+    ] {
+        let mut first = there.clone();
+        first["url"] = json!(URL);
+        let path = path_of(&stand.ok("POST", LIST, first.clone()).await);
+        let before = stand.ok("GET", &path, Value::Null).await;
+        let duplicate = (422, "header_duplicate".to_owned(), Some("headers".to_owned()));
+        assert_eq!(
+            stand.refusal("PATCH", &path, then.clone()).await,
+            duplicate,
+            "{there} {then}"
+        );
+        assert_eq!(stand.ok("GET", &path, Value::Null).await, before);
+        let mut both = first;
+        both.as_object_mut().unwrap().extend(then.as_object().unwrap().clone());
+        assert_eq!(stand.refusal("POST", LIST, both).await, duplicate, "{there} {then}");
+        // One takes the place of the other.
+        let mut instead: Value = then.clone();
+        for name in there.as_object().unwrap().keys() {
+            instead[name] = Value::Null;
+        }
+        stand.ok("PATCH", &path, instead).await;
+    }
+}
+
+#[tokio::test]
 async fn only_voicehub_keeps_a_secret_of_the_customers_choosing() {
     let stand = Stand::with_acme().await;
     let body = json!({"url": URL, "profile": "voicehub", "secret": "open sesame"});

@@ -1,5 +1,6 @@
 //! Endpoints over HTTP: made, changed, rotated, paused and resumed; what is refused is not stored.
 
+use futures_util::future::join_all;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::signature::Secret;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ async fn an_endpoint_is_answered_with_every_field_and_its_secret_once() {
         "id": made["id"], "url": URL, "state": "active", "event_types": [], "agents": [], "exclude_agents": [],
         "description": "", "metadata": {}, "profile": "standard", "payload": "full", "auth": null, "header_names": [],
         "timeout_ms": 10000, "retry": {"attempts": 3, "delays": [1, 2]}, "rate_limit": null,
-        "dead_letter": {"keep": true, "days": null}, "version": 2, "created_at": at, "updated_at": at,
+        "dead_letter": {"keep": true, "days": null}, "version": START_MS + 1, "created_at": at, "updated_at": at,
     });
     made.as_object_mut().unwrap().remove("secret");
     assert_eq!(made, expected);
@@ -170,7 +171,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     expected["timeout_ms"] = json!(10_000);
     expected["retry"] = json!({"attempts": 2, "delays": [5, 30, 120, 900, 3600, 10800, 28800, 36000]});
     expected["dead_letter"] = json!({"keep": false, "days": null});
-    expected["version"] = json!(3);
+    expected["version"] = json!(START_MS + 2);
     expected["updated_at"] = json!(stand.clock.now().to_string());
     assert_eq!(changed, expected);
 
@@ -322,6 +323,15 @@ async fn what_a_paused_endpoint_held_is_released_when_it_is_resumed() {
         (&made["id"], &json!("held"))
     );
     assert_eq!(stand.sqs.counts("ReplayQueue").unwrap().visible, 1);
+}
+
+#[tokio::test]
+async fn endpoints_that_are_made_at_the_same_time_are_all_made() {
+    let stand = Stand::with_acme().await;
+    let made = join_all((0..20).map(|_| stand.ask("POST", LIST, json!({"url": URL})))).await;
+    let statuses: Vec<u16> = made.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [201; 20]);
+    assert_eq!(stand.pages(LIST, 100).await.0.len(), 20);
 }
 
 #[tokio::test]

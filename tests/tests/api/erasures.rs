@@ -110,8 +110,9 @@ async fn a_repeat_in_the_very_millisecond_of_an_erased_event_leaves_nothing_eith
     let tenant = redial_domain::TenantId::parse("acme").unwrap();
     for shard in 0..4 {
         for row in stand.store.first_events(&tenant, shard, 10).await.unwrap() {
-            assert_eq!((row.agent, row.call_id), (None, None));
-            assert!(row.erased.is_some());
+            let event = row.event.unwrap();
+            assert_eq!((event.agent, event.call_id), (None, None));
+            assert!(event.erased.is_some());
         }
     }
 }

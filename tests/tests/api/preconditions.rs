@@ -108,6 +108,25 @@ async fn a_change_of_another_version_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_is_not_there_is_of_no_version() {
+    let stand = Stand::with_acme().await;
+    let body = json!({"name": "new"});
+    for tag in ["*", "\"0\"", "\"1\"", "W/\"0\""] {
+        let refused = if_match(&stand, tag, "PUT", "/v1/tenants/new1", &body).await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (412, "version_mismatch".to_owned()),
+            "{tag}"
+        );
+    }
+    assert_eq!(stand.ask("GET", "/v1/tenants/new1", Value::Null).await.status, 404);
+    // A star is whatever is there.
+    let set = if_match(&stand, "*", "PUT", "/v1/tenants/acme", &body).await;
+    assert_eq!((set.status, &set.json()["name"]), (200, &json!("new")));
+    assert_eq!(stand.ask("PUT", "/v1/tenants/new1", body).await.status, 201);
+}
+
+#[tokio::test]
 async fn of_two_changes_of_one_version_exactly_one_is_made() {
     let stand = Stand::with_acme().await;
     let made = stand.ask("POST", LIST, json!({"url": URL})).await;

@@ -68,6 +68,8 @@ async fn furnished(world: &World) -> ([Endpoint; 3], Endpoint, String) {
     world.pass_ms(2 * 3_600_000).await;
     assert!(world.sweep().await.hours > 0);
     world.settle().await;
+    let tried = format!("/v1/tenants/{NAME}/endpoints/{}/test", made[0].id);
+    assert_eq!(world.call("POST", &tried, Value::Null, 200).await["ok"], true);
     // Under way, and unsent.
     world.post(event("young", "c3")).await;
     (made, neighbour, key["key"].as_str().unwrap().to_owned())

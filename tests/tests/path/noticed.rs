@@ -126,3 +126,53 @@ async fn what_nobody_listens_to_is_not_stored_and_the_operators_own_is_not_told(
     assert_eq!((events("operator").await, events("acme").await), (2, 1));
     world.nothing_is_left().await;
 }
+
+#[tokio::test]
+async fn a_delivery_whose_event_is_missing_is_told_like_any_that_died() {
+    let world = World::new().await;
+    let operator = world.endpoint("operator", FINE, json!({})).await;
+    let endpoint = world.endpoint("acme", FINE, json!({})).await;
+    world.post(event("e1")).await;
+    // Set aside by the intake, and lost from the table before the sweeper sends it again.
+    world.burn_receives().await;
+    world.settle().await;
+    assert_eq!(world.delivery("acme", "e1", &endpoint).await["state"], "held");
+    let key = json!({"pk": {"S": "i/acme/e1"}, "sk": {"S": "event"}});
+    world
+        .in_table("DeleteItem", &json!({"TableName": "EventsTable", "Key": key}))
+        .await;
+    for _ in 0..2 {
+        world.pass_ms(60_000).await;
+        swept(&world).await;
+    }
+    let told = told(&world, &operator);
+    assert_eq!(types(&told), ["delivery.dead"]);
+    let data = &told[0].1["data"];
+    assert!(fits("delivery.dead", data), "{data}");
+    assert_eq!(
+        (&data["event"], &data["endpoint"], &data["attempts"], &data["code"]),
+        (&json!("e1"), &json!(endpoint.id), &json!(0), &json!("event_missing"))
+    );
+    assert_eq!(world.requests(&endpoint).len(), 0);
+}
+
+#[tokio::test]
+async fn the_wait_of_an_operational_event_for_the_sweeper_is_no_latency() {
+    let world = World::new().await;
+    let operator = world.endpoint("operator", FINE, json!({})).await;
+    world.endpoint("acme", GONE, json!({})).await;
+    world.post(event("e1")).await;
+    world.run_to_the_end().await;
+    assert_eq!(world.numbers()["FirstAttemptLatency"].len(), 1);
+    world.pass_ms(50_000).await;
+    swept(&world).await;
+    assert_eq!(world.requests(&operator).len(), 2);
+    let numbers = world.numbers();
+    assert_eq!(
+        (
+            numbers["Delivered"].iter().sum::<u64>(),
+            numbers.get("FirstAttemptLatency")
+        ),
+        (2, None)
+    );
+}

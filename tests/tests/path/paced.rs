@@ -2,8 +2,10 @@
 //! nothing waits longer than it must. The receiver's own times tell.
 
 use futures_util::future::join_all;
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::delivery::DeliveryState;
+use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
 use redial_platform::pace::{PATIENCE_MS, Pace};
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Endpoint, World, attempts_of, ms_of};
@@ -261,6 +263,142 @@ async fn a_limit_that_is_raised_or_removed_brings_forward_what_waits() {
         assert!(came[400] < 5 * MINUTE_MS, "{limit}: {}", came[400]);
         all_succeeded(&world, &slow, 401, 1).await;
         world.nothing_is_left().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_goes_with_the_change_that_raises_or_removes_the_limit_and_not_with_one_that_lowers_it() {
+    for limit in [json!(100), Value::Null] {
+        let world = World::new().await;
+        let slow = limited(&world, Behaviour::Always(200), 2).await;
+        post(&world, 400, "e").await;
+        world
+            .call("PATCH", &path(&slow, ""), json!({"rate_limit": 1}), 200)
+            .await;
+        let jobs = "/v1/tenants/acme/replays";
+        assert_eq!(world.get(jobs).await["items"], json!([]));
+        world
+            .call("PATCH", &path(&slow, ""), json!({"rate_limit": limit}), 200)
+            .await;
+        // No pass of the sweeper; what the queue keeps comes at its slot of before.
+        world.pass_ms(10_000).await;
+        let job = &world.get(jobs).await["items"][0];
+        assert_eq!(job["state"], "done", "{limit}: {job}");
+        let (came, freed) = (world.requests(&slow).len(), job["done"].as_u64().unwrap());
+        assert!(freed > 100 && came as u64 >= freed, "{limit}: {came} of {freed}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_rests_by_a_long_line_goes_on_within_minutes_once_there_is_no_limit() {
+    let world = World::new().await;
+    let slow = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let since = world.now();
+    post(&world, 20, "before").await;
+    let until = world.now_after(1_000).await;
+    world
+        .call("PATCH", &path(&slow, ""), json!({"rate_limit": 1}), 200)
+        .await;
+    post(&world, 600, "e").await;
+    let range = json!({"endpoint": slow.id, "since": since, "until": until, "state": "succeeded"});
+    world.call("POST", "/v1/tenants/acme/replays", range, 202).await;
+    world.pass_ms(10_000).await;
+    world
+        .call("PATCH", &path(&slow, ""), json!({"rate_limit": null}), 200)
+        .await;
+    let began = ms_of(&world.now());
+    let came = arrivals(&world, &slow, 640, 7, began).await;
+    assert!(came[639] < 7 * MINUTE_MS, "{}", came[639]);
+    world.nothing_is_left().await;
+}
+
+/// The delivery of an event as it is before its first attempt.
+async fn unattempted(world: &World, event: &str, endpoint: &Endpoint) -> DeliveryRecord {
+    let (tenant, event) = (TenantId::parse("acme").unwrap(), EventId::parse(event).unwrap());
+    let now = Timestamp::parse(world.now().as_str().unwrap()).unwrap();
+    let stored = world.store().event(&tenant, &event, now).await.unwrap().unwrap();
+    DeliveryRecord {
+        tenant,
+        id: DeliveryId {
+            event,
+            endpoint: EndpointId::parse(&endpoint.id).unwrap(),
+            replay: None,
+        },
+        accepted_at: stored.accepted_at,
+        shards: stored.shards,
+        event_type: stored.event_type,
+        state: DeliveryState::Queued,
+        attempts: 0,
+        last: None,
+        reason: None,
+        next_at: None,
+        due_at: None,
+        expires_at: stored.expires_at,
+        dropped: false,
+        traceparent: None,
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_must_wait_leaves_the_attempt_of_another_one_alone_and_comes_again() {
+    let world = World::new().await;
+    let slow = limited(&world, Behaviour::Always(200), 1).await;
+    world
+        .post(json!({"type": "call.ended", "tenant": "acme", "id": "e", "data": {}}))
+        .await;
+    let record = unattempted(&world, "e", &slow).await;
+    let now = Timestamp::parse(world.now().as_str().unwrap()).unwrap();
+    // Another message's attempt is under way, and too many requests are before this one.
+    assert!(
+        world
+            .store()
+            .claim(&record, now, now.plus_millis(30_000))
+            .await
+            .unwrap()
+    );
+    let (tenant, endpoint, pace) = (&record.tenant, &record.id.endpoint, Pace::new(1, 1));
+    while world
+        .store()
+        .grant(tenant, endpoint, pace, now, true)
+        .await
+        .unwrap()
+        .is_some()
+    {}
+    world.settle().await;
+    assert_eq!(world.delivery("acme", "e", &slow).await["state"], "queued");
+    let again = world.store().claim(&record, now, now.plus_millis(30_000)).await;
+    assert!(!again.unwrap(), "it is claimed still");
+    assert_eq!(world.waiting_in("DeliveryQueue") + world.waiting_in("RetryQueue"), 1);
+    // That attempt was never recorded: the message that came again makes one.
+    world.pass_ms(MINUTE_MS).await;
+    all_succeeded(&world, &slow, 1, 1).await;
+    assert_eq!(world.requests(&slow).len(), 1);
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn only_a_claim_of_ones_own_or_one_that_is_over_gives_way_to_a_wait() {
+    let world = World::new().await;
+    let slow = limited(&world, Behaviour::Always(200), 1).await;
+    world
+        .post(json!({"type": "call.ended", "tenant": "acme", "id": "e", "data": {}}))
+        .await;
+    let record = unattempted(&world, "e", &slow).await;
+    let now = Timestamp::parse(world.now().as_str().unwrap()).unwrap();
+    let until = now.plus_millis(30_000);
+    for (at, own, recorded) in [
+        (now, None, Recorded::Superseded),
+        (now, Some(until.plus_millis(1)), Recorded::Superseded),
+        (until, None, Recorded::Superseded),
+        (now, Some(until), Recorded::Written),
+        (until.plus_millis(1), None, Recorded::Written),
+    ] {
+        // An hour later whatever was claimed before is over.
+        let later = now.plus_millis(3_600_000);
+        world.store().record_wait(&record, later, None).await.unwrap();
+        assert!(world.store().claim(&record, now, until).await.unwrap());
+        let waits = world.store().record_wait(&record, at, own).await.unwrap();
+        assert_eq!(waits, recorded, "{at} {own:?}");
     }
 }
 

@@ -1,12 +1,19 @@
 //! Endpoints tried out: one request now, everything that was seen of it, and nothing that remembers it.
 
+use std::io::ErrorKind;
+
+use futures_util::future::join_all;
 use redial_domain::signature::Secret;
+use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_platform::test_limit::{MARGIN_MS, MAX_RUNNING, TestLease, TestRefusal};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{Behaviour, Endpoint, INSIDE, RECEIVERS, Received, World};
 
 const LIST: &str = "/v1/tenants/acme/endpoints";
+/// Tests that are asked for at the same time.
+const MANY: usize = 100;
 
 fn path(endpoint: &Endpoint) -> String {
     format!("{LIST}/{}/test", endpoint.id)
@@ -26,17 +33,33 @@ async fn at(world: &World, url: &str) -> String {
     format!("{LIST}/{}/test", made["id"].as_str().unwrap())
 }
 
+/// Reads a request to the end of its body, which is an object.
+async fn read_whole(stream: &TcpStream) {
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"}") {
+        stream.readable().await.unwrap();
+        let mut part = [0; 4096];
+        match stream.try_read(&mut part) {
+            Ok(0) => panic!("the request broke off"),
+            Ok(length) => seen.extend_from_slice(&part[..length]),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+        }
+    }
+}
+
 /// A port where nobody listens.
 async fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Everything that both tables hold.
+/// Everything that both tables hold, but for how many tests there were.
 async fn stored(world: &World) -> [Value; 2] {
-    let scan = |table: &str| json!({ "TableName": table });
-    let config = world.in_table("Scan", &scan("ConfigTable")).await;
-    [config, world.in_table("Scan", &scan("EventsTable")).await]
+    let config = world.in_table("Scan", &json!({"TableName": "ConfigTable"})).await;
+    let mut events = world.in_table("Scan", &json!({"TableName": "EventsTable"})).await;
+    let items = events["Items"].as_array_mut().unwrap();
+    items.retain(|item| item["pk"]["S"] != "test/acme");
+    [config, events["Items"].take()]
 }
 
 /// The headers that came, by name, as the exchange shows them.
@@ -377,31 +400,120 @@ async fn another_tenants_endpoint_is_as_unknown_as_none() {
 async fn nobody_fires_tests_for_long() {
     let world = World::new().await;
     let mut endpoints = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         endpoints.push(world.endpoint("acme", Behaviour::Always(200), json!({})).await);
     }
     let first = &endpoints[0];
-    for _ in 0..10 {
+    for _ in 0..5 {
         tried(&world, first, Value::Null).await;
     }
-    let refused = world.call("POST", &path(first), Value::Null, 429).await;
-    assert_eq!(refused["code"], "rate_limited");
-    assert_eq!(world.retry_after("POST", &path(first)).await, Some(6));
-    assert_eq!(world.requests(first).len(), 10);
-    // Another endpoint is another matter, until its tenant has had thirty.
-    for endpoint in &endpoints[1..3] {
-        for _ in 0..10 {
-            tried(&world, endpoint, Value::Null).await;
-        }
+    // What is refused takes nothing of the tenant's.
+    for _ in 0..20 {
+        let refused = world.call("POST", &path(first), Value::Null, 429).await;
+        assert_eq!(refused["code"], "rate_limited");
     }
-    let refused = world.call("POST", &path(&endpoints[3]), Value::Null, 429).await;
-    assert!(refused["detail"].as_str().unwrap().contains("30 times"), "{refused}");
+    assert_eq!(world.retry_after("POST", &path(first)).await, Some(6));
+    assert_eq!(world.requests(first).len(), 5);
+    // Another endpoint is another matter, until its tenant has had ten.
+    for _ in 0..5 {
+        tried(&world, &endpoints[1], Value::Null).await;
+    }
+    let last = &endpoints[2];
+    for _ in 0..20 {
+        let refused = world.call("POST", &path(last), Value::Null, 429).await;
+        assert!(refused["detail"].as_str().unwrap().contains("30 times"), "{refused}");
+    }
+    assert_eq!(world.retry_after("POST", &path(last)).await, Some(2));
     let other = world.endpoint("other", Behaviour::Always(200), json!({})).await;
     let other = format!("/v1/tenants/other/endpoints/{}/test", other.id);
     world.call("POST", &other, Value::Null, 200).await;
-    world.pass_ms(6_000).await;
-    tried(&world, first, Value::Null).await;
-    world.call("POST", &path(first), Value::Null, 429).await;
+    // Nor did the tenant's refusals take anything of the endpoint's.
+    for _ in 0..5 {
+        world.pass_ms(2_000).await;
+        tried(&world, last, Value::Null).await;
+    }
+    world.call("POST", &path(last), Value::Null, 429).await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_endpoints_answer_late_has_three_tests_running_and_no_more() {
+    let world = World::new().await;
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let late = at(
+        &world,
+        &format!("http://{RECEIVERS}:{}/", slow.local_addr().unwrap().port()),
+    )
+    .await;
+    let quick = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    world
+        .call(
+            "PATCH",
+            late.trim_end_matches("/test"),
+            json!({"timeout_ms": 30_000}),
+            200,
+        )
+        .await;
+    let running = join_all((0..3).map(|_| world.call("POST", &late, Value::Null, 200)));
+    let meanwhile = async {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let (stream, _) = slow.accept().await.unwrap();
+            read_whole(&stream).await;
+            held.push(stream);
+        }
+        for path in [&late, &path(&quick)] {
+            let refused = world.call("POST", path, Value::Null, 429).await;
+            assert_eq!(refused["code"], "rate_limited");
+            assert!(refused["detail"].as_str().unwrap().contains("at once"), "{refused}");
+            assert_eq!(world.retry_after("POST", path).await, Some(2));
+        }
+        for stream in &held {
+            stream.writable().await.unwrap();
+            stream
+                .try_write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .unwrap();
+        }
+        held
+    };
+    let (exchanges, _held) = tokio::join!(running, meanwhile);
+    assert!(exchanges.iter().all(|exchange| exchange["ok"] == true), "{exchanges:?}");
+    // What is answered runs no more, at the same time on the clock.
+    tried(&world, &quick, Value::Null).await;
+    assert_eq!(world.requests(&quick).len(), 1);
+}
+
+#[tokio::test]
+async fn tests_are_counted_for_all_environments_of_the_api_together() {
+    let world = World::new().await;
+    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let (tenant, id) = (
+        TenantId::parse("acme").unwrap(),
+        EndpointId::parse(&endpoint.id).unwrap(),
+    );
+    let (store, now) = (world.store(), Timestamp::parse(world.now().as_str().unwrap()).unwrap());
+    // As environments do that know nothing of each other.
+    let leases: Vec<TestLease> = (0..MANY).map(|n| TestLease::new(n.to_string(), 30_000, now)).collect();
+    let begun = join_all(leases.iter().map(|lease| store.begin_test(&tenant, &id, lease, now))).await;
+    let mut admitted = Vec::new();
+    for (lease, refusal) in leases.iter().zip(begun) {
+        match refusal.unwrap() {
+            None => admitted.push(lease),
+            refused => assert_eq!(refused, Some(TestRefusal::Running)),
+        }
+    }
+    assert_eq!(admitted.len(), MAX_RUNNING);
+    world.call("POST", &path(&endpoint), Value::Null, 429).await;
+    // One comes to its end, and again: no more than one place is free.
+    for _ in 0..2 {
+        store.end_test(&tenant, admitted[0]).await.unwrap();
+    }
+    let next = store.begin_test(&tenant, &id, admitted[0], now).await.unwrap();
+    assert_eq!(next, None);
+    world.call("POST", &path(&endpoint), Value::Null, 429).await;
+    assert!(world.requests(&endpoint).is_empty());
+    // Of those whose environments died nothing is left when they must be over.
+    world.pass_ms(30_000 + MARGIN_MS).await;
+    tried(&world, &endpoint, Value::Null).await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use redial_platform::store::events::StoredEvent;
 use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_platform::store::sweep::{CallEvent, HourCounts, SweepMark};
 use redial_platform::store::{StoreError, Tables};
-use redial_platform::{Random, Store, blob, format, keys};
+use redial_platform::{Random, Store, blob, format, item, keys};
 
 use super::golden::{Item, assert_says_still, from_json, path, read, to_json};
 
@@ -281,8 +281,15 @@ impl Bench {
             .await
             .unwrap();
         let sealed = sealer().seal(&tenant(), &endpoint_id(), &credentials()).unwrap();
+        // Tenants of the first release started at version 1, and go on from there.
+        for copy in 0..keys::VERSION_COPIES {
+            let mut item = item::Item::from(&keys::version(&tenant(), copy)).0;
+            item.insert("v".to_owned(), AttributeValue::N("1".to_owned()));
+            let put = self.client.put_item().table_name(CONFIG).set_item(Some(item));
+            put.send().await.unwrap();
+        }
         let change = Change::PutEndpoint(&mut endpoint(), &sealed);
-        store.change(&tenant(), 1, change).await.unwrap();
+        assert_eq!(store.change(&tenant(), 1, change).await.unwrap(), 2);
         store.put_api_key(&api_key()).await.unwrap();
         assert!(store.put_wrapped_data_key(vec![1, 2, 3]).await.unwrap());
     }

@@ -118,13 +118,13 @@ fn shown(url: &str, same: &[&Endpoint]) -> WebhookResource {
     WebhookResource::of(url, |name| filters.iter().any(|filter| filter.matches(name, None)))
 }
 
-/// The endpoint with what `resource` wants. Its state is left alone, but one that wanted nothing begins, and one that wants
-/// nothing any more ends.
+/// The endpoint with what `resource` wants. An inactive one that wants something begins, as its customer sees no state to
+/// switch; one that wants nothing any more ends. Any other state is left alone.
 fn switched(endpoint: &mut Endpoint, resource: &WebhookResource) {
     let event_types = resource.event_types();
     if event_types.is_empty() {
         endpoint.state = EndpointState::Inactive;
-    } else if wants_nothing(endpoint) {
+    } else if endpoint.state == EndpointState::Inactive {
         endpoint.state = EndpointState::Active;
     }
     endpoint.settings.filter.event_types = event_types;

@@ -235,11 +235,13 @@ fn an_endpoint_that_is_switched_off_is_inactive_and_begins_when_it_is_switched_o
     assert_eq!(listed(&off), list_of(&[item(url, &[])]));
     let (plan, _) = plan::compare(&off, &list_of(&[item(url, &["call_ended"])]), at(3));
     assert_eq!(plan.put[0].endpoint.state, EndpointState::Active);
-    // Somebody chose its events and left it inactive: that is no business of a list.
+    // Whoever put the list sees no state: what is switched on is sent. A list that changes nothing leaves it alone.
     let members = json!({"url": url, "profile": "utel", "event_types": ["call.ended"]});
     let waiting = [stored(1, members, EndpointState::Inactive)];
     let (plan, _) = plan::compare(&waiting, &list_of(&[item(url, &["call_saved"])]), at(3));
-    assert_eq!(plan.put[0].endpoint.state, EndpointState::Inactive);
+    assert_eq!(plan.put[0].endpoint.state, EndpointState::Active);
+    let (plan, _) = plan::compare(&waiting, &listed(&waiting), at(3));
+    assert!(plan.is_empty(), "{plan:?}");
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use redial_domain::{EndpointId, Timestamp};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_platform::store::StoreError;
+use redial_platform::store::erase_tenant::Remains;
 use redial_platform::store::erasures::{Erasure, Found};
-use redial_platform::store::events::StoredEvent;
 
 use super::{CONCURRENT_EVENTS, Eraser, LEASE_MS, Look, PAGE};
 
@@ -22,7 +22,7 @@ impl Eraser {
                 if events.is_empty() {
                     break;
                 }
-                erasure.finding.add(self.remove(events).await?);
+                erasure.finding.add(self.remove(&tenant, events).await?);
                 self.save(erasure, LEASE_MS).await?;
                 if self.clock.now() >= until {
                     return Ok(Look::Unfinished);
@@ -53,16 +53,16 @@ impl Eraser {
     }
 
     /// Removes events of a tenant. An event's own row and its row in the list of times may both be among them.
-    async fn remove(&self, events: Vec<StoredEvent>) -> Result<Found, StoreError> {
+    async fn remove(&self, tenant: &TenantId, events: Vec<Remains>) -> Result<Found, StoreError> {
         let now = self.clock.now();
         let mut seen = HashSet::new();
-        let events: Vec<StoredEvent> = events
+        let events: Vec<Remains> = events
             .into_iter()
-            .filter(|event| seen.insert(event.id.clone()))
+            .filter(|event| event.id.is_none() || seen.insert(event.id.clone()))
             .collect();
         let mut removed = Vec::with_capacity(events.len());
         for event in &events {
-            removed.push(self.store.remove_event(event, now));
+            removed.push(self.store.remove_event(tenant, event, now));
         }
         let removed = futures_util::stream::iter(removed).buffer_unordered(CONCURRENT_EVENTS);
         let removed: Vec<Found> = removed.try_collect().await?;

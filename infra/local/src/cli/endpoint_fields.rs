@@ -63,9 +63,12 @@ pub(super) struct EndpointFields {
     /// A header to send with each request, as 'Name: value'; without a value it is removed; may be given more than once
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// How requests authenticate besides their signature: api-key 'Name: value', basic user:password, bearer TOKEN, or none
-    #[arg(long, value_name = "KIND", num_args = 1..=2, group = "authentication")]
+    /// How requests authenticate besides their signature: api-key 'Name: value', basic user:password, or bearer TOKEN
+    #[arg(long, value_names = ["KIND", "VALUE"], num_args = 2, group = "authentication")]
     auth: Option<Vec<String>>,
+    /// Requests authenticate by their signature alone
+    #[arg(long, group = "authentication")]
+    no_auth: bool,
     /// The same as --auth api-key
     #[arg(long, value_name = "NAME: VALUE", group = "authentication")]
     auth_api_key: Option<String>,
@@ -75,7 +78,7 @@ pub(super) struct EndpointFields {
     /// The same as --auth bearer
     #[arg(long, value_name = "TOKEN", group = "authentication")]
     auth_bearer: Option<String>,
-    /// Any fields as a JSON object; null removes one. Comes last, over the flags
+    /// Any fields as a JSON object, or @FILE with one; null removes one. Comes last, over the flags
     #[arg(long, value_name = "JSON")]
     fields: Option<String>,
 }
@@ -107,8 +110,8 @@ impl EndpointFields {
         set("auth", self.auth()?);
         set("headers", members(&self.headers, header)?);
         if let Some(text) = &self.fields {
-            let more: Map<String, Value> =
-                serde_json::from_str(text).map_err(|e| CliError::usage(format!("--fields is no JSON object: {e}")))?;
+            let more: Map<String, Value> = serde_json::from_str(&secret(text)?)
+                .map_err(|e| CliError::usage(format!("--fields is no JSON object: {e}")))?;
             fields.extend(more);
         }
         Ok(fields)
@@ -136,6 +139,9 @@ impl EndpointFields {
     }
 
     fn auth(&self) -> Result<Option<Value>, CliError> {
+        if self.no_auth {
+            return Ok(Some(Value::Null));
+        }
         let given = match &self.auth {
             Some(words) => (words.first().map(String::as_str), words.get(1)),
             None if self.auth_api_key.is_some() => (Some("api-key"), self.auth_api_key.as_ref()),
@@ -144,7 +150,6 @@ impl EndpointFields {
             None => return Ok(None),
         };
         let auth = match given {
-            (Some(NONE), None) => Value::Null,
             (Some("api-key"), Some(text)) => {
                 let (header, value) = split(text, ':', "give the API key as 'Name: value'")?;
                 json!({ "type": "api_key", "header": header.trim(), "value": secret(value.trim())? })
@@ -155,7 +160,7 @@ impl EndpointFields {
             }
             (Some("bearer"), Some(token)) => json!({ "type": "bearer", "token": secret(token)? }),
             _ => {
-                let how = "give --auth as: api-key 'Name: value', basic user:password, bearer TOKEN, or none";
+                let how = "give --auth as: api-key 'Name: value', basic user:password, or bearer TOKEN; or --no-auth";
                 return Err(CliError::usage(how));
             }
         };
@@ -256,14 +261,19 @@ mod tests {
             };
             fields.to_json().map(|fields| fields["auth"].clone())
         };
-        assert_eq!(auth(&["none"]).unwrap(), Value::Null);
         let bearer = json!({"type": "bearer", "token": "t"});
         assert_eq!(auth(&["bearer", "t"]).unwrap(), bearer);
         let api_key = json!({"type": "api_key", "header": "X-Key", "value": "v"});
         assert_eq!(auth(&["api-key", "X-Key: v"]).unwrap(), api_key);
-        for words in [&["bearer"][..], &["digest", "x"], &["none", "x"], &["api-key", "v"]] {
+        for words in [&["bearer"][..], &["digest", "x"], &["none"], &["api-key", "v"]] {
             assert!(matches!(auth(words), Err(CliError::Usage(_))), "{words:?}");
         }
+        let without = EndpointFields {
+            no_auth: true,
+            ..EndpointFields::default()
+        };
+        assert_eq!(without.to_json().unwrap()["auth"], Value::Null);
+        assert!(!EndpointFields::default().to_json().unwrap().contains_key("auth"));
         let grown = EndpointFields {
             delay_base: Some(5),
             delay_factor: Some(1.5),
@@ -275,6 +285,18 @@ mod tests {
             ..EndpointFields::default()
         };
         assert_eq!(fixed.to_json().unwrap()["retry"], json!({"delay_ms": 1500}));
+    }
+
+    #[test]
+    fn fields_may_come_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fields.json");
+        std::fs::write(&path, "{\"timeout_ms\": 2000}\n").unwrap();
+        let fields = EndpointFields {
+            fields: Some(format!("@{}", path.display())),
+            ..EndpointFields::default()
+        };
+        assert_eq!(Value::Object(fields.to_json().unwrap()), json!({"timeout_ms": 2000}));
     }
 
     #[test]

@@ -59,7 +59,7 @@ enum Action {
     Update(UpdateArgs),
     /// Delete an endpoint; what waits for it is canceled
     Delete(Change),
-    /// Show the signing secret, and the one before it while both are valid
+    /// Show the signing secret, the one before it while both are valid, and what else is sent: auth and headers
     Secret(One),
     /// Change the signing secret; both sign until the overlap is over
     Rotate(RotateArgs),
@@ -121,6 +121,7 @@ struct DryRunArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOW)]
 struct CreateArgs {
     #[command(flatten)]
     tenant: TenantArg,
@@ -138,6 +139,7 @@ struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOW)]
 struct UpdateArgs {
     #[command(flatten)]
     change: Change,
@@ -149,6 +151,7 @@ struct UpdateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOW)]
 struct RotateArgs {
     #[command(flatten)]
     change: Change,
@@ -321,9 +324,15 @@ fn show_secret(session: &mut Session, answer: &Value) -> Result<(), CliError> {
         shown["previous"] = answer["previous"]["secret"].clone();
         shown["previous expires"] = answer["previous"]["expires_at"].clone();
     }
+    for name in ["auth", "headers"] {
+        // A text that is JSON, as the API has it; nothing if there is none.
+        if answer[name].as_object().is_some_and(|members| !members.is_empty()) {
+            shown[name] = answer[name].clone();
+        }
+    }
     session
         .output
-        .fields(&shown, &["secret", "previous", "previous expires"])
+        .fields(&shown, &["secret", "previous", "previous expires", "auth", "headers"])
 }
 
 async fn change_state(session: &mut Session, change: &Change, action: &str) -> Result<(), CliError> {
@@ -337,6 +346,28 @@ async fn change_state(session: &mut Session, change: &Change, action: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::tests::session;
+
+    #[test]
+    fn secrets_are_shown_with_what_else_authenticates() {
+        let (mut session, page) = session("http://127.0.0.1:1", false);
+        let answer = json!({
+            "secret": "whsec_new",
+            "previous": null,
+            "auth": {"type": "bearer", "token": "t0ken"},
+            "headers": {"x-source": "redial"},
+        });
+        show_secret(&mut session, &answer).unwrap();
+        let shown = page.text();
+        for line in [
+            "secret   whsec_new\n",
+            "auth     {\"token\":\"t0ken\",\"type\":\"bearer\"}\n",
+            "headers  {\"x-source\":\"redial\"}\n",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        assert!(!shown.contains("previous"), "{shown}");
+    }
 
     #[test]
     fn a_version_becomes_an_entity_tag_and_a_tag_stays_one() {

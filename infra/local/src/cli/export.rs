@@ -1,7 +1,7 @@
 //! `--export`: a whole list as NDJSON, page by page, to stdout or a file. Writes whole lines only, keeps asking while that
 //! can help, and says how to go on when it had to stop.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub(super) enum Sink {
     Stream(Box<dyn Write + Send>),
     /// A file that ends in a whole line.
     File(File),
+    /// A file that is made when there is a page for it: a refusal leaves nothing behind.
+    New(PathBuf),
 }
 
 impl Sink {
@@ -74,19 +76,17 @@ impl Sink {
         let Some(path) = output else {
             return Ok(Self::Stream(Box::new(io::stdout())));
         };
-        let unwritable = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => {
-                let path = path.display();
-                CliError::usage(format!("{path} is there: name another file, or go on with --cursor"))
-            }
-            _ => CliError::Output(source),
-        };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(goes_on).create_new(!goes_on);
-        let mut file = options.open(path).map_err(unwritable)?;
-        if goes_on {
-            end_in_a_whole_line(&mut file).map_err(CliError::Output)?;
+        if !goes_on {
+            return match path.try_exists() {
+                Ok(false) => Ok(Self::New(path.to_owned())),
+                Ok(true) => Err(is_there(path)),
+                Err(error) => Err(CliError::Output(error)),
+            };
         }
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = file.map_err(CliError::Output)?;
+        end_in_a_whole_line(&mut file).map_err(CliError::Output)?;
         Ok(Self::File(file))
     }
 
@@ -94,20 +94,42 @@ impl Sink {
     fn write(&mut self, lines: &[u8]) -> Result<(), CliError> {
         let written = match self {
             Self::Stream(stream) => stream.write_all(lines).and_then(|()| stream.flush()),
-            Self::File(file) => file.stream_position().and_then(|before| {
-                let written = file.write_all(lines).and_then(|()| file.sync_data());
+            Self::File(file) => append(file, lines),
+            Self::New(path) => {
+                let mut file = File::create_new(&*path).map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => is_there(path),
+                    _ => CliError::Output(error),
+                })?;
+                let written = append(&mut file, lines);
                 if written.is_err() {
-                    // A full disk: half a page is taken back.
-                    file.set_len(before)?;
+                    // Best effort: what went wrong already is what is told.
+                    fs::remove_file(&*path).ok();
                 }
+                *self = Self::File(file);
                 written
-            }),
+            }
         };
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => CliError::OutputClosed,
             _ => CliError::Output(error),
         })
     }
+}
+
+/// Writes lines at the end of a file, all or none.
+fn append(file: &mut File, lines: &[u8]) -> io::Result<()> {
+    let before = file.stream_position()?;
+    let written = file.write_all(lines).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // A full disk: half a page is taken back.
+        file.set_len(before)?;
+    }
+    written
+}
+
+fn is_there(path: &Path) -> CliError {
+    let path = path.display();
+    CliError::usage(format!("{path} is there: name another file, or go on with --cursor"))
 }
 
 /// Takes back what a killed export left of a line, and stands at the end.
@@ -162,6 +184,13 @@ pub(super) async fn run(session: &Session, args: &ExportArgs, export: Export<'_>
         .await
 }
 
+/// True if the same command, given again, may get further than this one did.
+fn may_go_well_again(stopped: &Result<Finish, CliError>) -> bool {
+    stopped
+        .as_ref()
+        .map_or_else(is_transient, |finish| *finish == Finish::CutOff)
+}
+
 impl Export<'_> {
     /// Writes everything from `cursor` on, until `interrupted`.
     async fn write(
@@ -173,7 +202,7 @@ impl Export<'_> {
         mut interrupted: impl Future<Output = ()> + Unpin,
     ) -> Result<Finish, CliError> {
         let bar = self.progress_bar();
-        let mut tally = Tally::default();
+        let (mut tally, given) = (Tally::default(), cursor.clone());
         let stopped = loop {
             let page = tokio::select! {
                 page = self.page(client, cursor.as_deref(), patience, &bar) => page,
@@ -199,7 +228,8 @@ impl Export<'_> {
         };
         bar.finish_and_clear();
         self.tell(tally);
-        if !matches!(stopped, Err(CliError::OutputClosed)) {
+        let is_begun = cursor != given;
+        if is_begun && !matches!(stopped, Err(CliError::OutputClosed)) || may_go_well_again(&stopped) {
             note(&self.how_to_go_on(cursor.as_deref()));
         }
         stopped

@@ -23,6 +23,7 @@ mod secret_text;
 mod send;
 mod serve_args;
 mod stack;
+mod statistics;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -89,6 +90,7 @@ enum Command {
     Erasures(erase::ErasuresArgs),
     Deliveries(Box<deliveries::DeliveriesArgs>),
     Replay(replay::ReplayArgs),
+    Statistics(statistics::StatisticsArgs),
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
@@ -187,6 +189,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Erasures(args)) => erase::run(args).await,
         Some(Command::Deliveries(args)) => deliveries::run(*args).await,
         Some(Command::Replay(args)) => replay::run(args).await,
+        Some(Command::Statistics(args)) => statistics::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Keys(args)) => keys::run(args).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args).await,

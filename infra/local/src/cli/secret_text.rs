@@ -7,8 +7,8 @@ use super::error::CliError;
 
 /// What the help says of every secret.
 pub(super) const HOW: &str = "\
-Secrets (--secret, --auth-..., and the values of --header) may be given as @FILE, or as @- for standard input, so that
-they show neither in the shell's history nor in the list of processes: --auth-bearer @token.txt,
+Secrets (--secret, --auth..., --fields, and the values of --header) may be given as @FILE, or as @- for standard input, so
+that they show neither in the shell's history nor in the list of processes: --auth-bearer @token.txt,
 --auth-basic ann:@-, --header 'X-Key: @key.txt'. A line break at the end of a file is not part of it. A secret that itself
 begins with @ is written with @@.";
 /// Longest file that holds a secret, in bytes: anything longer is another file.
@@ -36,7 +36,9 @@ fn read(from: impl std::io::Read, name: &str) -> Result<String, CliError> {
     let read = from.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| CliError::usage(format!("{name}: {error}")))?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(CliError::usage(format!("{name} is too long for a secret")));
+        return Err(CliError::usage(format!(
+            "{name} is too long: at most {MAX_FILE_BYTES} bytes"
+        )));
     }
     let end = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(end);

@@ -155,6 +155,8 @@ fn contradictions_are_refused_before_anything_is_tried() {
         "redial listen --count 0",
         "redial listen --status 99",
         "redial endpoints create https://a.example --tenant a --auth-bearer x --auth-basic a:b",
+        "redial endpoints update ep_1 --tenant a --no-auth --auth-bearer x",
+        "redial endpoints update ep_1 --tenant a --auth bearer",
         "redial events list --tenant a --limit 0",
         "redial serve --schedule 1,x",
         "redial serve --listen nowhere",
@@ -175,6 +177,22 @@ fn connection_flags_stand_anywhere_after_the_command() {
     ] {
         assert!(Cli::try_parse_from(words(line)).is_ok(), "{line}");
     }
+}
+
+#[test]
+fn whatever_takes_a_secret_says_how_to_keep_it_out_of_the_history() {
+    let mut cli = Cli::command();
+    let endpoints = cli.find_subcommand_mut("endpoints").unwrap();
+    for name in ["create", "update", "rotate"] {
+        let help = endpoints.find_subcommand_mut(name).unwrap().render_help().to_string();
+        assert!(help.contains("@FILE") && help.contains("@-"), "{help}");
+    }
+}
+
+#[test]
+fn no_auth_takes_nothing_of_what_follows() {
+    let line = "redial endpoints update --tenant a --no-auth ep_1";
+    assert!(Cli::try_parse_from(words(line)).is_ok());
 }
 
 #[test]

@@ -128,7 +128,7 @@ async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
     let store = machine.functions().store();
     store.put_api_key(&stored).await.unwrap();
     let made = Tenant::new(tenant.clone(), now);
-    store.change(&tenant, 0, Change::PutTenant(&made)).await.unwrap();
+    let version = store.change(&tenant, 0, Change::PutTenant(&made)).await.unwrap();
     let sealer = Sealer::new(&settings().secrets_key, Random::seeded(3));
     let credentials = Credentials::new(secret.clone());
     let sealed = sealer.seal(&tenant, &id, &credentials).unwrap();
@@ -145,7 +145,7 @@ async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
         updated_at: now,
     };
     let change = Change::PutEndpoint(&mut endpoint, &sealed);
-    store.change(&tenant, 1, change).await.unwrap();
+    store.change(&tenant, version, change).await.unwrap();
     assert_eq!(store.wrapped_data_key().await.unwrap(), None);
     machine.close().await;
 

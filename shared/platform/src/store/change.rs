@@ -44,12 +44,16 @@ pub enum Change<'a> {
 }
 
 impl Store {
-    /// Applies `change` if the tenant's version is still `expected` (0: there is no tenant yet). Answers the new version.
+    /// Applies `change` if the tenant's version is still `expected` (0: there is no tenant yet). Answers the new version: one
+    /// more, or where a new tenant starts.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if somebody else changed the tenant's configuration since `expected` was read.
     pub async fn change(&self, tenant: &TenantId, expected: u64, change: Change<'_>) -> Result<u64, StoreError> {
-        let version = expected + 1;
+        let version = match &change {
+            Change::PutTenant(made) if expected == 0 => first_version(made),
+            _ => expected + 1,
+        };
         let table = &self.tables.config;
         let put = |item: Item| Put::builder().table_name(table).set_item(Some(item.0)).build().ok();
         let mut writes = Vec::new();
@@ -136,6 +140,13 @@ impl Store {
         };
         TransactWriteItem::builder().set_update(update.build().ok()).build()
     }
+}
+
+/// The version that a new tenant starts at: the millisecond it was made in. Later than any version of a tenant that had the
+/// name before, because changes are slower than one a millisecond and an erasure takes minutes: whoever still keeps that
+/// one's configuration never takes it for this one's. Tenants of older releases started at 1, and just go on.
+fn first_version(made: &Tenant) -> u64 {
+    u64::try_from(made.created_at.as_millis()).unwrap_or_default().max(1)
 }
 
 pub(super) fn is_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {

@@ -316,7 +316,7 @@ impl Store {
     }
 }
 
-fn read_api_key(item: &Item) -> Result<ApiKey, StoreError> {
+pub(super) fn read_api_key(item: &Item) -> Result<ApiKey, StoreError> {
     let key: ApiKey = parse(item, "j")?;
     Ok(ApiKey {
         last_used_at: key.last_used_at.max(item.get_moment("u")),

@@ -295,7 +295,7 @@ impl Store {
         self.put_if(record.to_item(), &condition, &values).await
     }
 
-    async fn record_unless_final(
+    pub(super) async fn record_unless_final(
         &self,
         record: &DeliveryRecord,
         counts: &str,

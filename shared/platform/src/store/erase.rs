@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::MAX_TIMEOUT_MS;
 use redial_domain::{DeliveryId, ErasureId, TenantId, Timestamp};
 
 use super::calls::read_call;
@@ -19,6 +20,9 @@ use crate::keys::{self, Key};
 /// Age of an event up to which a first message is delivered without a look at its record, in milliseconds: what is canceled
 /// meanwhile may still leave.
 pub const UNCHECKED_MS: i64 = 240_000;
+/// Age of an event up to which such an attempt may be under way, in milliseconds: it may begin in the last of these moments,
+/// and takes its endpoint's timeout, what is written before and after it, and the difference of two clocks.
+const UNDER_WAY_MS: i64 = UNCHECKED_MS + 2 * MAX_TIMEOUT_MS as i64;
 /// Why an erased delivery is canceled.
 pub const REASON: &str = "erased";
 /// Times a delivery is looked at again because somebody wrote it meanwhile.
@@ -33,17 +37,19 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn is_final(&self) -> bool {
+    fn state(&self) -> Option<DeliveryState> {
         let state = self.item.as_ref().and_then(|item| item.get_text("st"));
-        state
-            .and_then(DeliveryState::parse)
-            .is_some_and(DeliveryState::is_final)
+        state.and_then(DeliveryState::parse)
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        self.state().is_some_and(DeliveryState::is_final)
     }
 
     /// True if an attempt may be under way that does not look at the record again.
     pub(super) fn may_leave(&self, event: &StoredEvent, now: Timestamp) -> bool {
         match &self.item {
-            None => self.id.replay.is_none() && now.millis_since(event.accepted_at) <= UNCHECKED_MS,
+            None => self.id.replay.is_none() && now.millis_since(event.accepted_at) <= UNDER_WAY_MS,
             Some(item) => item.get_moment("cl").is_some_and(|until| until > now),
         }
     }
@@ -122,7 +128,14 @@ impl Store {
             found.count(standing, canceled, canceled && item.has_flag("ml"));
             return Ok(true);
         }
-        let mut record = read_delivery(item)?;
+        let item = &Item::stored(item.0.clone())?;
+        let mut record = match read_delivery(item) {
+            Err(StoreError::Corrupt(error)) => {
+                tracing::error!(%error, tenant = %event.tenant, "erasure.delivery_unreadable");
+                return self.replace(event, standing, may_leave, found).await;
+            }
+            record => record?,
+        };
         let before = [
             (":st", s(record.state.as_str())),
             (":n", n(record.attempts.into())),
@@ -150,9 +163,38 @@ impl Store {
         Ok(written)
     }
 
-    /// The deliveries of an event, those of replays too.
+    /// Puts a record in place of one that is damaged: what it said is gone, and what waited is canceled.
+    async fn replace(
+        &self,
+        event: &StoredEvent,
+        standing: &Standing,
+        may_leave: bool,
+        found: &mut Found,
+    ) -> Result<bool, StoreError> {
+        let mut record = canceled(event, standing.id.clone());
+        let waits = !standing.is_final();
+        if !waits {
+            record.state = standing.state().unwrap_or(record.state);
+            record.reason = None;
+        }
+        let item = record.to_item().flag("er", true).flag("ml", may_leave);
+        let written = self.put_if(item, "attribute_exists(pk)", &[]).await? == Recorded::Written;
+        found.count(standing, written && waits, may_leave && written);
+        Ok(written)
+    }
+
+    /// The deliveries of an event, those of replays too: as far as keys name them.
     pub(super) async fn deliveries_of(&self, event: &StoredEvent) -> Result<Vec<DeliveryId>, StoreError> {
-        let mut ids = self.replayed(&event.tenant, &event.id).await?;
+        let replayed = keys::replayed_partition(&event.tenant, &event.id);
+        let replayed = self.keys_of(&replayed).await?;
+        let replayed = replayed.iter().filter_map(|key| keys::replayed_of(&key.sk));
+        let mut ids: Vec<DeliveryId> = replayed
+            .map(|(endpoint, replay)| DeliveryId {
+                event: event.id.clone(),
+                endpoint,
+                replay: Some(replay),
+            })
+            .collect();
         ids.extend(event.matched.iter().map(|endpoint| DeliveryId {
             event: event.id.clone(),
             endpoint: endpoint.clone(),
@@ -161,6 +203,7 @@ impl Store {
         Ok(ids)
     }
 
+    /// Their records, of whatever form they are.
     pub(super) async fn standings(
         &self,
         event: &StoredEvent,
@@ -169,7 +212,7 @@ impl Store {
         let key = |id: &DeliveryId| keys::delivery(&event.tenant, id, event.accepted_at, event.shards);
         let ids: BTreeMap<Key, DeliveryId> = ids.into_iter().map(|id| (key(&id), id)).collect();
         let sought: Vec<Key> = ids.keys().cloned().collect();
-        let items = self.get_all(&self.tables.events, &sought, true).await?;
+        let items = self.get_all_unchecked(&self.tables.events, &sought, true).await?;
         let mut items: BTreeMap<Key, Item> = items.into_iter().map(|item| (item.key(), item)).collect();
         let standings = ids.into_iter().map(|(key, id)| Standing {
             id,

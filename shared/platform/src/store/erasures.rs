@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::change::is_conflict;
 use super::deliveries::Recorded;
+use super::lists::After;
+use super::sweep::CallEvent;
 use super::{Store, StoreError, dynamo, n, s};
 use crate::blob::BlobError;
 use crate::item::Item;
@@ -75,6 +77,30 @@ impl Found {
     }
 }
 
+/// How far a look at a call has got: whoever goes on begins there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Where the list of the events that the sweeper has not noted was read to: those before are noted.
+    pub listed: Option<After>,
+    /// True once all of these are noted.
+    pub noted: bool,
+    /// Rows in which they are, all looks together.
+    pub rows: u32,
+    /// The last event that was erased, in the order of their times.
+    pub erased: Option<CallEvent>,
+}
+
+impl Reached {
+    /// Where the next look begins: at the start, beside the rows that there are.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            rows: self.rows,
+            ..Self::default()
+        }
+    }
+}
+
 /// An erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
@@ -99,6 +125,9 @@ pub struct Erasure {
     /// The call of the event, while it is being erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<String>,
+    /// How far the look under way has got; only of a call. Releases from before it begin at the start.
+    #[serde(default)]
+    pub reached: Reached,
     /// Shards of the tenant's lists then.
     pub shards: u16,
     /// When its settings were changed last, before.

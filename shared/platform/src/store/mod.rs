@@ -17,6 +17,7 @@ pub mod lookups;
 pub mod pace;
 pub mod replays;
 pub mod sweep;
+pub mod test_limit;
 mod walk;
 
 use std::time::Duration;
@@ -140,6 +141,15 @@ impl Store {
 
     /// All items of a query, page by page, until `limit` items are there.
     async fn query_all(&self, query: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let items = self.query_unchecked(query, limit).await?;
+        Ok(items
+            .into_iter()
+            .map(|item| Item::stored(item.0))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// As [`Store::query_all`], of whatever form the items are.
+    async fn query_unchecked(&self, query: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         let mut start: Option<Attributes> = None;
         loop {
@@ -149,9 +159,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(dynamo("Query"))?;
-            for item in page.items.unwrap_or_default() {
-                items.push(Item::stored(item)?);
-            }
+            items.extend(page.items.unwrap_or_default().into_iter().map(Item));
             start = page.last_evaluated_key;
             if start.is_none() || items.len() >= limit {
                 items.truncate(limit);

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 
+use super::deliveries::{DeliveryRecord, Recorded};
 use super::{Store, StoreError, dynamo, n};
 use crate::item::Item;
 use crate::keys::{self, Key};
@@ -127,6 +128,28 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Records that a delivery waits for its endpoint's limit, unless the record is final, has counted more attempts, or is
+    /// claimed for one at `now` by somebody else. `own` is until when the caller has claimed it, if it has
+    /// ([`Store::claim`]): that claim is lifted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn record_wait(
+        &self,
+        record: &DeliveryRecord,
+        now: Timestamp,
+        own: Option<Timestamp>,
+    ) -> Result<Recorded, StoreError> {
+        let condition = "n <= :n AND (attribute_not_exists(cl) OR cl < :now OR cl = :own)";
+        let values = [
+            (":n", n(record.attempts.into())),
+            (":now", n(now.as_millis())),
+            // No claim ends at the beginning of time.
+            (":own", n(own.unwrap_or_default().as_millis())),
+        ];
+        self.record_unless_final(record, condition, &values).await
     }
 
     fn timed(&self, key: &Key, expression: &str, now: Timestamp) -> UpdateItemFluentBuilder {

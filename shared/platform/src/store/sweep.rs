@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::read_call;
 use super::deliveries::{DeliveryRecord, read_delivery};
+use super::erasures::Erasure;
 use super::events::{StoredEvent, read_listed};
-use super::{Store, StoreError};
+use super::{Store, StoreError, dynamo};
 use crate::item::Item;
 use crate::keys::{self, Key};
 
@@ -65,7 +66,7 @@ impl HourCounts {
 }
 
 /// An event of a call, as the sweeper noted it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct CallEvent {
     /// When it was accepted.
     pub accepted_at: Timestamp,
@@ -305,21 +306,21 @@ impl Store {
         self.put_all(&self.tables.events, rows).await
     }
 
-    /// Notes events of a call in a row of `row_at`, for whoever erases the call.
+    /// Notes events of a call in a row of its erasure, beside those of the sweeper.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn note_call(
         &self,
-        tenant: &TenantId,
+        erasure: &Erasure,
         call_id: &str,
-        row_at: Timestamp,
+        row: u32,
         events: &[CallEvent],
-        expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = Item::from(&keys::call(tenant, call_id, row_at))
+        let key = keys::call_erased(&erasure.tenant, call_id, erasure.asked_at, &erasure.id, row);
+        let row = Item::from(&key)
             .texts("ev", events.iter().map(ToString::to_string))
-            .number("ttl", expires_at.as_secs());
+            .number("ttl", erasure.expires_at.as_secs());
         self.put(&self.tables.events, row).await
     }
 
@@ -328,13 +329,39 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or a row cannot be read.
     pub async fn call_events(&self, tenant: &TenantId, call_id: &str) -> Result<Vec<CallEvent>, StoreError> {
-        let query = self.partition(&self.tables.events, &keys::call_partition(tenant, call_id), " ", "~");
-        let mut events = Vec::new();
-        for item in self.query_all(query, usize::MAX).await? {
-            events.extend(read_call(&item)?);
+        let (mut events, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = self.call_rows_after(tenant, call_id, after).await?;
+            events.extend(page);
+            after = next;
+            if after.is_none() {
+                events.sort();
+                events.dedup();
+                return Ok(events);
+            }
         }
-        events.sort();
-        events.dedup();
-        Ok(events)
+    }
+
+    /// What rows of a call name, from the one after the sort key `after`, as many as one query reads, in no order; and the
+    /// last row's sort key if there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or a row cannot be read.
+    pub async fn call_rows_after(
+        &self,
+        tenant: &TenantId,
+        call_id: &str,
+        after: Option<String>,
+    ) -> Result<(Vec<CallEvent>, Option<String>), StoreError> {
+        let pk = keys::call_partition(tenant, call_id);
+        let query = self.partition(&self.tables.events, &pk, " ", "~").consistent_read(true);
+        let start = after.map(|sk| Item::from(&Key { pk, sk }).0);
+        let page = query.set_exclusive_start_key(start).send().await;
+        let page = page.map_err(dynamo("Query"))?;
+        let mut events = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            events.extend(read_call(&Item::stored(item)?)?);
+        }
+        Ok((events, page.last_evaluated_key.map(|last| Item(last).key().sk)))
     }
 }

@@ -52,6 +52,14 @@ async fn serve(plan: Vec<Say>) -> (String, Arc<Mutex<Vec<String>>>) {
     (url, asked)
 }
 
+/// What the client makes of an answer with that status.
+async fn client_error(status: u16) -> CliError {
+    let (url, _) = serve(vec![refusal(status)]).await;
+    let (session, _) = session(&url, false);
+    let refused = session.client.lines(&export().path, &[]).await;
+    refused.err().unwrap().error
+}
+
 fn export() -> Export<'static> {
     Export {
         path: vec!["v1", "tenants", "acme", "events"],
@@ -118,6 +126,34 @@ async fn what_stops_an_export_says_how_to_go_on_and_a_file_goes_on_after_its_las
     assert_eq!(finish.unwrap(), Finish::Complete);
     assert!(asked[0].ends_with("&cursor=c1"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
+}
+
+#[tokio::test]
+async fn a_refused_export_leaves_no_file_behind_and_does_not_ask_to_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.ndjson");
+    let sink = Sink::open(Some(&path), false).unwrap();
+    let (finish, _) = write(vec![refusal(404)], None, sink).await;
+    assert_eq!(finish.as_ref().unwrap_err().exit_number(), 1);
+    assert!(!path.exists() && !may_go_well_again(&finish));
+    // So the same command can be given again; an export of nothing is a file with nothing in it.
+    let sink = Sink::open(Some(&path), false).unwrap();
+    let (finish, _) = write(vec![page("", None)], None, sink).await;
+    assert_eq!(finish.unwrap(), Finish::Complete);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    let busy = client_error(503).await;
+    assert!(may_go_well_again(&Err(busy)) && may_go_well_again(&Ok(Finish::CutOff)));
+}
+
+#[tokio::test]
+async fn a_file_that_came_meanwhile_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.ndjson");
+    let sink = Sink::open(Some(&path), false).unwrap();
+    std::fs::write(&path, "another's").unwrap();
+    let (finish, _) = write(vec![page("{\"n\":1}\n", None)], None, sink).await;
+    assert!(matches!(finish, Err(CliError::Usage(_))));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "another's");
 }
 
 #[tokio::test]

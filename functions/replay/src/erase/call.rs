@@ -1,0 +1,225 @@
+//! Erasing a call: its events are noted under the call's id first, for a tombstone does not name its call, and then erased in
+//! the order of their times. How far it is, is saved page by page, and whoever goes on begins there. Holds a bounded part
+//! of a call at a time, however many events it has.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use redial_domain::Timestamp;
+use redial_platform::store::StoreError;
+use redial_platform::store::config::Tenant;
+use redial_platform::store::erasures::{Erasure, Found, Target};
+use redial_platform::store::events::StoredEvent;
+use redial_platform::store::lists::{EventFilter, Order, Page, Question, Range};
+use redial_platform::store::sweep::CallEvent;
+
+use super::{CONCURRENT_EVENTS, Eraser, LEASE_MS, Look, PAGE, REQUEST_BUDGET_MS};
+
+/// Events in one row of a call: well below what an item may hold.
+const EVENTS_A_ROW: usize = 1_000;
+/// Events that are erased between two looks at the time.
+const EVENTS_A_STEP: usize = 2 * CONCURRENT_EVENTS;
+/// Events of a call that are held at a time: the rows are read again for what comes after these.
+const EVENTS_AT_A_TIME: usize = 20_000;
+
+impl Eraser {
+    /// Erases the events of a call that were accepted until now, as far as one request may; `None` if there are none.
+    ///
+    /// # Errors
+    /// As [`Eraser::erase_event`].
+    pub async fn erase_call(
+        &self,
+        tenant: &Tenant,
+        call_id: &str,
+        asked_by: &str,
+    ) -> Result<Option<Erasure>, StoreError> {
+        let until = self.clock.now().plus_millis(REQUEST_BUDGET_MS);
+        let mut erasure = self.erasure(tenant, Target::Call(call_id.to_owned()), asked_by);
+        if !self.may_have_events(&mut erasure, call_id, until).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.begin(erasure, until).await?))
+    }
+
+    /// False if the call has no event. True if it has one, or if the time is over before that is known.
+    async fn may_have_events(
+        &self,
+        erasure: &mut Erasure,
+        call_id: &str,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // The mark first: what lies before it is noted, whatever the sweeper does meanwhile.
+        let (since, mut after) = (self.unnoted_since(erasure).await?, None);
+        loop {
+            let (noted, next) = self.store.call_rows_after(&erasure.tenant, call_id, after).await?;
+            let is_old = |event: &CallEvent| event.accepted_at <= erasure.asked_at;
+            if noted.iter().any(is_old) || self.clock.now() >= until {
+                return Ok(true);
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        loop {
+            let page = self.unnoted(erasure, call_id, since).await?;
+            if !page.items.is_empty() {
+                return Ok(true);
+            }
+            // Nothing up to there is to be noted.
+            erasure.reached.listed = page.next;
+            if erasure.reached.listed.is_none() {
+                return Ok(false);
+            }
+            if self.clock.now() >= until {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// From when on events may not be noted by the sweeper.
+    async fn unnoted_since(&self, erasure: &Erasure) -> Result<Timestamp, StoreError> {
+        let mark = self.store.sweep_mark(&erasure.tenant).await?;
+        Ok(mark.map_or_else(Timestamp::default, |mark| mark.repaired))
+    }
+
+    /// A page of the call's events since then, accepted before its erasure was asked for.
+    async fn unnoted(
+        &self,
+        erasure: &Erasure,
+        call_id: &str,
+        since: Timestamp,
+    ) -> Result<Page<StoredEvent>, StoreError> {
+        let question = Question {
+            tenant: &erasure.tenant,
+            shards: erasure.shards,
+            range: Range {
+                since,
+                until: erasure.asked_at.plus_millis(1),
+            },
+            order: Order::OldestFirst,
+            after: erasure.reached.listed.as_ref(),
+            limit: PAGE,
+            now: self.clock.now(),
+        };
+        let all = EventFilter::default();
+        let listed = self
+            .store
+            .list_call_events(&question, call_id, &all, erasure.changed_at);
+        listed.await
+    }
+
+    pub(super) async fn look_at_call(
+        &self,
+        erasure: &mut Erasure,
+        call_id: &str,
+        until: Timestamp,
+    ) -> Result<Look, StoreError> {
+        if erasure.reached == erasure.reached.again() {
+            // A release that saves no places may have been here.
+            erasure.finding = Found::default();
+        }
+        if !self.note_events(erasure, call_id, until).await? {
+            return Ok(Look::Unfinished);
+        }
+        loop {
+            let Some((next, is_all)) = self.next_events(erasure, call_id, until).await? else {
+                return Ok(Look::Unfinished);
+            };
+            for some in next.chunks(EVENTS_A_STEP) {
+                if self.clock.now() >= until {
+                    return Ok(Look::Unfinished);
+                }
+                let mut erased = Vec::with_capacity(some.len());
+                for event in some {
+                    erased.push(self.erase_of_call(erasure, event));
+                }
+                let erased = futures_util::stream::iter(erased).buffer_unordered(CONCURRENT_EVENTS);
+                let found: Vec<Found> = erased.try_collect().await?;
+                found.into_iter().for_each(|found| erasure.finding.add(found));
+                erasure.reached.erased = some.last().cloned();
+                self.save(erasure, LEASE_MS).await?;
+            }
+            if is_all {
+                break;
+            }
+        }
+        if erasure.looked {
+            let asked_at = erasure.asked_at;
+            let later = move |noted: &CallEvent| noted.accepted_at > asked_at;
+            self.store.forget_call(&erasure.tenant, call_id, later).await?;
+        }
+        Ok(Look::Finished { settled: false })
+    }
+
+    /// Notes the events that nobody has noted: the second look, and whoever comes after a crash, find them there. False if
+    /// the time was not enough.
+    async fn note_events(&self, erasure: &mut Erasure, call_id: &str, until: Timestamp) -> Result<bool, StoreError> {
+        let (since, mut row) = (self.unnoted_since(erasure).await?, Vec::new());
+        while !erasure.reached.noted {
+            if self.clock.now() >= until {
+                return Ok(false);
+            }
+            let page = self.unnoted(erasure, call_id, since).await?;
+            let found = page.items.into_iter().map(|event| CallEvent {
+                accepted_at: event.accepted_at,
+                event: event.id,
+            });
+            let found: Vec<CallEvent> = found.collect();
+            if !found.is_empty() {
+                if row.is_empty() || row.len() + found.len() > EVENTS_A_ROW {
+                    row.clear();
+                    erasure.reached.rows += 1;
+                }
+                row.extend(found);
+                self.store
+                    .note_call(erasure, call_id, erasure.reached.rows, &row)
+                    .await?;
+            }
+            erasure.reached.noted = page.next.is_none();
+            erasure.reached.listed = page.next;
+            self.save(erasure, LEASE_MS).await?;
+        }
+        Ok(true)
+    }
+
+    /// The next events to be erased, in order, and whether these are all; `None` if the time was not enough.
+    async fn next_events(
+        &self,
+        erasure: &mut Erasure,
+        call_id: &str,
+        until: Timestamp,
+    ) -> Result<Option<(Vec<CallEvent>, bool)>, StoreError> {
+        let (mut first, mut is_all, mut after) = (BTreeSet::new(), true, None);
+        loop {
+            let now = self.clock.now();
+            if now >= until {
+                return Ok(None);
+            }
+            if erasure.lease_until.millis_since(now) < LEASE_MS / 2 {
+                self.save(erasure, LEASE_MS).await?;
+            }
+            let (noted, next) = self.store.call_rows_after(&erasure.tenant, call_id, after).await?;
+            let (asked_at, erased) = (erasure.asked_at, erasure.reached.erased.as_ref());
+            let is_next = |event: &CallEvent| event.accepted_at <= asked_at && erased.is_none_or(|last| event > last);
+            first.extend(noted.into_iter().filter(is_next));
+            while first.len() > EVENTS_AT_A_TIME {
+                first.pop_last();
+                is_all = false;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(Some((first.into_iter().collect(), is_all)));
+            }
+        }
+    }
+
+    async fn erase_of_call(&self, erasure: &Erasure, noted: &CallEvent) -> Result<Found, StoreError> {
+        let (tenant, now) = (&erasure.tenant, self.clock.now());
+        let event = self.store.event_or_tombstone(tenant, &noted.event, now).await?;
+        match event.filter(|event| event.accepted_at == noted.accepted_at) {
+            Some(event) => self.store.erase_event(&event, &erasure.id, now).await,
+            None => Ok(Found::default()),
+        }
+    }
+}
