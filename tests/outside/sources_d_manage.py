@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from sources_world import World, check, closed_port, holds, same
+from sources_world import Customer, World, check, closed_port, holds, same
 
 AUTHENTICATIONS = {
     "api_key": {"type": "api_key", "header": "x-api-key", "value": "k-123"},
@@ -67,18 +67,34 @@ def the_dead_are_reviewed_and_sent_again(world: World, expect: dict) -> None:
     same("sent again", hook.arrived(2)[1].event, event)
 
 
-@check
-def delivery_states_are_counted(world: World, expect: dict) -> None:
-    customer = world.customer()
+def delivered(customer: Customer, states: dict[str, int]) -> None:
+    """Has so many deliveries end in each state."""
     good = customer.hook(event_types=["call.ended"])
     bad = customer.hook({"status": 500}, event_types=["call.failed"], retry={"attempts": 1})
     hooks = {"succeeded": (good, "call.ended"), "dead": (bad, "call.failed")}
-    for state, count in expect["states"].items():
+    for state, count in states.items():
         hook, kind = hooks[state]
         for event in [customer.post(kind) for _ in range(count)]:
             same("the delivery", customer.delivery(event, hook)["state"], state)
+
+
+@check
+def delivery_states_are_counted(world: World, expect: dict) -> None:
+    customer = world.customer()
+    delivered(customer, expect["states"])
     counted = {state: len(customer.api.items(customer.at(f"/deliveries?state={state}"))) for state in expect["states"]}
-    same("by state", counted, expect["states"])
+    same("the lists by state", counted, expect["states"])
+
+
+@check
+def rates_are_shown(world: World, expect: dict) -> None:
+    customer = world.customer()
+    delivered(customer, expect["states"])
+    shown = customer.api.expect(200, "GET", customer.at("/statistics"))
+    for rate in ("success_rate", "failure_rate"):
+        same(rate, shown["total"][rate], expect[rate])
+    by_hour = [hour["matched"] for hour in shown["hours"]]
+    same("the hours together", sum(by_hour), sum(expect["states"].values()))
 
 
 @check
