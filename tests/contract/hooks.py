@@ -62,6 +62,7 @@ FORESEEN = {
     ("create_replay", 422, "range_invalid"): "that one moment is after another, no schema can say",
     ("dry_run_endpoint", 422, "not_found"): "whether an event is there depends on what is stored",
     ("dry_run_tenant", 422, "not_found"): "whether an event is there depends on what is stored",
+    ("read_statistics", 400, "range_too_long"): "how far one moment is from another, no schema can say",
     ("rotate_secret", 422, "secret_invalid"): "whether a secret is another one depends on what is stored",
 }
 

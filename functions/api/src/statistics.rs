@@ -117,7 +117,7 @@ struct StatisticsView {
     ),
     responses(
         (status = 200, description = "The hours, and their sum", body = StatisticsView),
-        (status = 400, description = "A parameter is wrong, or the stretch is longer than 31 days", body = Problem),
+        (status = 400, description = "A parameter is wrong, or the stretch is longer than 31 days (`range_too_long`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such tenant, or another's", body = Problem),
@@ -135,7 +135,7 @@ async fn read(
     let since = hour_of(since);
     if until.millis_since(since) > MAX_DAYS * 24 * HOUR_MS {
         return Err(refuse(
-            "parameter_invalid",
+            "range_too_long",
             "since",
             "must be at most 31 days before until",
         ));
