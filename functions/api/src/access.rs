@@ -95,23 +95,11 @@ impl FromRequestParts<Arc<Api>> for InTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let Known(caller) = Known::from_request_parts(parts, api).await?;
-        if caller.scope == Scope::Ingest {
-            return Err(Problem::forbidden());
-        }
-        let missing = || Problem::not_found("tenant");
-        let segments = Path::<Segments>::from_request_parts(parts, api).await;
-        let named = segment(segments.as_ref(), "tenant").ok_or_else(missing)?;
-        let tenant = TenantId::parse(named).map_err(|_| missing())?;
-        if !caller.scope.may_manage(&tenant) {
-            return Err(missing());
-        }
-        let config = api.cache.current(&tenant).await?.ok_or_else(missing)?;
-        let segments = segments.map(|Path(segments)| segments).unwrap_or_default();
-        let key_id = caller.key_id;
+        let OfTenant { id, caller, segments } = OfTenant::from_request_parts(parts, api).await?;
+        let config = api.cache.current(&id).await?;
         Ok(Self {
-            config,
-            key_id,
+            config: config.ok_or_else(|| Problem::not_found("tenant"))?,
+            key_id: caller.key_id,
             segments,
         })
     }

@@ -173,13 +173,7 @@ impl Dispatcher {
                 .await
                 .map(Look::Settled);
         };
-        let on_hold = match stored.endpoint.state {
-            EndpointState::Active => None,
-            EndpointState::Inactive => Some("endpoint_inactive"),
-            EndpointState::Paused => Some("endpoint_paused"),
-            EndpointState::Disabled => Some("endpoint_disabled"),
-        };
-        if let Some(reason) = on_hold {
+        if let Some(reason) = on_hold(stored.endpoint.state) {
             return self
                 .set_aside(record, DeliveryState::Held, reason, batch)
                 .await
@@ -338,6 +332,16 @@ fn is_of_a_former(tenant: &Tenant, message: &DeliveryMessage) -> bool {
 /// Until when an attempt that is claimed now may take.
 pub(crate) fn claim_until(endpoint: &Endpoint, now: Timestamp) -> Timestamp {
     now.plus_millis(i64::from(endpoint.settings.timeout_ms) + CLAIM_MARGIN_MS)
+}
+
+/// Why deliveries wait for an endpoint in that state; `None`: they do not.
+const fn on_hold(state: EndpointState) -> Option<&'static str> {
+    match state {
+        EndpointState::Active => None,
+        EndpointState::Inactive => Some("endpoint_inactive"),
+        EndpointState::Paused => Some("endpoint_paused"),
+        EndpointState::Disabled => Some("endpoint_disabled"),
+    }
 }
 
 fn is_held_by(config: Option<&TenantConfig>, message: &DeliveryMessage) -> bool {
