@@ -30,13 +30,22 @@ async fn everything_acknowledged_is_there_after_closing_and_opening_again() {
 async fn closing_waits_for_what_is_under_way() {
     let folder = TempDir::new().unwrap();
     let (dynamo, client) = on_disk(folder.path()).await;
-    let mut put = Box::pin(put_new(&client, "cancelled", "1"));
-    // One poll sends the request; its caller then goes away, and the last owners with it.
-    assert!(poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_pending())).await);
-    drop(put);
+    let mut puts: Vec<_> = (0..20)
+        .map(|i| Box::pin(put_new(&client, format!("cancelled-{i}"), "1")))
+        .collect();
+    // One poll sends each request; the callers then go away, and the last owners with them. On a busy machine one may be
+    // answered within its poll: not all twenty, because a sync lies between.
+    let mut waiting = 0;
+    for put in &mut puts {
+        waiting += u8::from(poll_fn(|context| Poll::Ready(put.as_mut().poll(context).is_pending())).await);
+    }
+    assert!(waiting > 0);
+    drop(puts);
     drop((client, dynamo));
     let (_dynamo, client) = on_disk(folder.path()).await;
-    assert!(get(&client, "cancelled").await.is_some());
+    for i in 0..20 {
+        assert!(get(&client, &format!("cancelled-{i}")).await.is_some(), "{i} is lost");
+    }
 }
 
 #[tokio::test]
