@@ -128,7 +128,7 @@ impl Api {
         after: &mut StoredEndpoint,
         tries: u32,
     ) -> Result<bool, Problem> {
-        let StoredEndpoint { endpoint, sealed } = after;
+        let StoredEndpoint { endpoint, sealed, .. } = after;
         endpoint.updated_at = self.clock.now();
         let change = Change::PutEndpoint(endpoint, sealed);
         let changed = self

@@ -99,6 +99,7 @@ async fn create(
     let mut credentials = Credentials::new(secret);
     authentication.apply(&mut settings, &mut credentials)?;
     let mut new = StoredEndpoint {
+        hold: None,
         sealed: api.secrets.seal(scope.id(), &id, &credentials).await?,
         endpoint: Endpoint {
             id,

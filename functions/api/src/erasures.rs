@@ -298,16 +298,17 @@ async fn list(
     let query = Query::parse(raw.as_deref(), &[])?;
     let wanted = api.wanted("erasures", Some(&scope.id), &query).await?;
     let (after, now) = (wanted.after_key(), api.clock.now());
-    let mut found = api.store.erasures(&scope.id, after, wanted.limit + 1, now).await?;
+    let mut page = api.store.erasures(&scope.id, after, wanted.limit, now).await?;
     if scope.operators_key().is_err() {
         // Newest first: what is left out is the end of the list.
         let since = api.since_made(&scope.id).await?;
-        found.retain(|erasure| erasure.asked_at >= since);
-    } else if found.is_empty() && after.is_none() {
+        let found = page.items.len();
+        page.items.retain(|erasure| erasure.asked_at >= since);
+        page.next = page.next.filter(|_| page.items.len() == found);
+    } else if page.items.is_empty() && page.unreadable == 0 && after.is_none() {
         api.since_made(&scope.id).await?;
     }
-    let page = api.keyed(&wanted, found, |erasure| erasure.id.to_string(), ErasureView::from);
-    Ok(Json(page.await?))
+    Ok(Json(api.paged(&wanted, page, ErasureView::from).await?))
 }
 
 /// Read an erasure

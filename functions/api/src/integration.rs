@@ -185,7 +185,11 @@ impl Api {
                 created_at: now,
                 updated_at: now,
             };
-            plan.put.push(StoredEndpoint { endpoint, sealed });
+            plan.put.push(StoredEndpoint {
+                endpoint,
+                sealed,
+                hold: None,
+            });
         }
         Ok(plan)
     }

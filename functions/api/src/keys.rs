@@ -211,10 +211,9 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<KeyView>>, Problem> {
     let wanted = api.wanted("keys", None, &Query::parse(raw.as_deref(), &[])?).await?;
-    let found = api.store.api_keys(wanted.after_key(), wanted.limit + 1).await?;
+    let page = api.store.api_keys(wanted.after_key(), wanted.limit).await?;
     let now = api.clock.now();
-    let page = api.keyed(&wanted, found, |key| key.id.clone(), |key| KeyView::new(key, now));
-    Ok(Json(page.await?))
+    Ok(Json(api.paged(&wanted, page, |key| KeyView::new(key, now)).await?))
 }
 
 /// The id of a key that a path names.

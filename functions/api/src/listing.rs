@@ -2,7 +2,7 @@
 
 use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
-use redial_platform::store::lists::{Order, Question, Range};
+use redial_platform::store::lists::{Order, Page, Question, Range};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -128,6 +128,21 @@ impl Api {
         found.truncate(wanted.limit);
         let next = found.last().filter(|_| more).map(|last| Place::after_key(key(last)));
         self.listing(wanted, found.into_iter().map(view).collect(), next)
+    }
+
+    /// The answer to a list that the store reads by key.
+    ///
+    /// # Errors
+    /// As [`Api::listing`].
+    pub(crate) async fn paged<T, V>(
+        &self,
+        wanted: &Wanted,
+        page: Page<T>,
+        view: impl Fn(T) -> V + Send,
+    ) -> Result<Listing<V>, Problem> {
+        let next = page.next.map(|last| Place::after_key(last.sort_key));
+        let items = page.items.into_iter().map(view).collect();
+        Ok(self.listing(wanted, items, next).await?.without(page.unreadable))
     }
 
     /// The stretch of time that `since` and `until` name, or the cursor: from `default_ms` ago until now.

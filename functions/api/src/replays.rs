@@ -79,9 +79,8 @@ async fn list(
 ) -> Result<Json<Listing<ReplayView>>, Problem> {
     let query = Query::parse(raw.as_deref(), &[])?;
     let wanted = api.wanted("replays", Some(scope.id()), &query).await?;
-    let found = api.store.jobs(scope.id(), wanted.after_key(), wanted.limit + 1).await?;
-    let page = api.keyed(&wanted, found, |job| job.id.to_string(), ReplayView::from);
-    Ok(Json(page.await?))
+    let page = api.store.jobs(scope.id(), wanted.after_key(), wanted.limit).await?;
+    Ok(Json(api.paged(&wanted, page, ReplayView::from).await?))
 }
 
 /// Read a replay

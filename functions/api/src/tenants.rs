@@ -265,11 +265,9 @@ async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<TenantView>>, Problem> {
     let wanted = api.wanted("tenants", None, &Query::parse(raw.as_deref(), &[])?).await?;
-    let after = wanted.after_key().and_then(|key| TenantId::parse(key).ok());
-    let found = api.store.tenants(after.as_ref(), wanted.limit + 1).await?;
-    let key = |tenant: &Tenant| tenant.id.to_string();
-    let page = api.keyed(&wanted, found, key, |tenant| TenantView::from(&tenant));
-    Ok(Json(page.await?))
+    let page = api.store.tenants(wanted.after_key(), wanted.limit).await?;
+    let view = |tenant: Tenant| TenantView::from(&tenant);
+    Ok(Json(api.paged(&wanted, page, view).await?))
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub(crate) fn unrecorded(
         due_at: None,
         expires_at: event.expires_at,
         dropped: false,
+        redriven: None,
+        agent: event.agent.clone(),
         traceparent: None,
     }
 }

@@ -18,7 +18,7 @@ use redial_platform::pace;
 use redial_platform::seal::Credentials;
 use redial_platform::secrets::SecretsError;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::{StoredEndpoint, Tenant, TenantConfig};
+use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
 use crate::contents::Contents;
@@ -36,9 +36,6 @@ const OUR_FAULT_WAIT_MS: i64 = 5_000;
 const UNREADABLE_WAIT_MS: i64 = 1_000;
 /// How much longer than its request a claimed attempt may take, in milliseconds.
 const CLAIM_MARGIN_MS: i64 = 30_000;
-/// How much earlier than its tenant an event may seem to be accepted, in milliseconds: two clocks said so. Far less than the
-/// ten minutes that an erasure keeps a name from being used again.
-const CLOCK_SKEW_MS: i64 = 60_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -151,7 +148,7 @@ impl Dispatcher {
         }
         if config
             .as_ref()
-            .is_none_or(|config| is_of_a_former(&config.tenant, &message))
+            .is_none_or(|config| config.tenant.is_younger_than(message.accepted_at()))
         {
             // The tenant was erased, with everything that was written down of it: nothing is any more, also if another has
             // its name now.
@@ -322,11 +319,6 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
 fn was_released(known: &DeliveryRecord) -> bool {
     let meant_to_wait = |reason: &str| [pace::REASON, notices::REASON].contains(&reason);
     known.attempts == 0 && known.due_at.is_some() && known.reason.as_deref().is_none_or(meant_to_wait)
-}
-
-/// True if the message is of a tenant that was erased, and `tenant` is a new one of its name.
-fn is_of_a_former(tenant: &Tenant, message: &DeliveryMessage) -> bool {
-    tenant.created_at.millis_since(message.accepted_at()) > CLOCK_SKEW_MS
 }
 
 /// Until when an attempt that is claimed now may take.

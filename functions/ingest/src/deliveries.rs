@@ -55,6 +55,7 @@ impl Ingest {
                     endpoint_version: endpoint.version,
                     replay: None,
                     check: false,
+                    probe: false,
                     content: riding.clone(),
                     traceparent: noted.trace().map(str::to_owned),
                     slot_ms: None,

@@ -253,6 +253,7 @@ impl Replay {
                 endpoint_version: stored.endpoint.version,
                 replay: id.replay,
                 check: true,
+                probe: false,
                 content: None,
                 traceparent,
                 slot_ms: slots.map(|slots| slots.at(number).as_millis()),

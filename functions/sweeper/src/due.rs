@@ -166,6 +166,8 @@ impl Sweeper {
                     tracing::error!(%tenant, %replay, %error, "sweeper.job_unreadable");
                 })
             }
+            // Nothing makes one yet.
+            Due::Health(..) => Ok(Moved::default()),
             Due::Erasure(tenant, erasure) => {
                 let continued = self.continue_erasure(&tenant, &erasure, now).await;
                 Moved::continued(continued, |error| {
@@ -270,6 +272,7 @@ pub(crate) fn message_of(record: &DeliveryRecord) -> DeliveryMessage {
         endpoint_version: 0,
         replay: record.id.replay.clone(),
         check: true,
+        probe: false,
         content: None,
         traceparent: record.traceparent.clone(),
         slot_ms: None,

@@ -10,6 +10,7 @@ use redial_platform::message::{DeliveryMessage, Message, ReplayMessage, Unread};
 use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::notices::Notice;
 use redial_platform::store::StoreError;
+use redial_platform::store::config::Tenant;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::replays::JobState;
 
@@ -83,8 +84,9 @@ impl Sweeper {
             }
         };
         let config = self.cache.recent(&message.tenant, message.endpoint_version).await?;
-        if config.is_none() {
-            // The tenant was erased: nothing of it is written down any more.
+        let is_of_another = |tenant: &Tenant| tenant.is_younger_than(message.accepted_at());
+        if config.as_ref().is_none_or(|config| is_of_another(&config.tenant)) {
+            // The tenant was erased: nothing of it is written down any more, also if another has its name now.
             return Ok(());
         }
         let stored = config.as_ref().and_then(|config| config.endpoint(&message.endpoint));

@@ -304,6 +304,8 @@ impl Sweeper {
             due_at: None,
             expires_at: event.expires_at,
             dropped: false,
+            redriven: None,
+            agent: event.agent.clone(),
             traceparent: None,
         };
         if state == DeliveryState::Queued {
@@ -369,7 +371,7 @@ impl Sweeper {
     /// True if a job that releases what is held for the endpoint is still at work.
     async fn is_being_released(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
         let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
-        Ok(jobs.iter().filter(|job| !job.is_finished()).any(|job| {
+        Ok(jobs.items.iter().filter(|job| !job.is_finished()).any(|job| {
             matches!(&job.spec, ReplaySpec::Range { endpoint: of, state: Some(DeliveryState::Held), .. } if of == endpoint)
         }))
     }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod event_type;
 pub mod filter;
 pub mod header;
+pub mod hold;
 pub mod id;
 pub mod invalid;
 pub mod json;

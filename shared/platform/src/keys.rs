@@ -380,6 +380,19 @@ pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> Key {
     Key::new(format!("pace/{tenant}/{endpoint}"), "pace")
 }
 
+/// What is known of how an endpoint answers.
+#[must_use]
+pub fn health(tenant: &TenantId, endpoint: &EndpointId) -> Key {
+    Key::new(format!("health/{tenant}/{endpoint}"), "health")
+}
+
+/// The tenant and endpoint that such an item is about.
+#[must_use]
+pub fn health_of(key: &Key) -> Option<(TenantId, EndpointId)> {
+    let (tenant, endpoint) = key.pk.strip_prefix("health/")?.split_once('/')?;
+    Some((TenantId::parse(tenant).ok()?, EndpointId::parse(endpoint).ok()?))
+}
+
 /// The tests of a tenant's endpoints: how many were made of late, and which run.
 #[must_use]
 pub fn tests(tenant: &TenantId) -> Key {

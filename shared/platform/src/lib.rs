@@ -8,6 +8,7 @@ pub mod blob;
 pub mod cache;
 pub mod clock;
 pub mod endpoint_test;
+pub mod failpoint;
 pub mod fields;
 pub mod format;
 pub mod invoke;

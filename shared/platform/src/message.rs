@@ -66,6 +66,9 @@ pub struct DeliveryMessage {
     /// The moment that its endpoint's rate limit keeps for it, in milliseconds (`pace`): it is not received before.
     #[serde(rename = "sl", default, skip_serializing_if = "Option::is_none")]
     pub slot_ms: Option<i64>,
+    /// True if it is to find out whether an endpoint on hold answers again: it is attempted although others are held.
+    #[serde(rename = "pr", default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
 }
 
 impl DeliveryMessage {

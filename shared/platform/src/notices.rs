@@ -256,6 +256,8 @@ fn held(event: &StoredEvent, endpoint: &EndpointId) -> DeliveryRecord {
         due_at: Some(event.accepted_at),
         expires_at: event.expires_at,
         dropped: false,
+        redriven: None,
+        agent: None,
         traceparent: None,
     }
 }

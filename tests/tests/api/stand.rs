@@ -236,6 +236,8 @@ impl Stand {
             due_at: None,
             expires_at: event.expires_at,
             dropped: false,
+            redriven: None,
+            agent: None,
             traceparent: None,
         }
     }

@@ -128,6 +128,8 @@ async fn wait(world: &World, tenant: &str, ids: &[String]) {
             due_at: Some(due_at),
             expires_at: now.plus_millis(86_400_000),
             dropped: false,
+            redriven: None,
+            agent: None,
             traceparent: None,
         };
         assert_eq!(world.store().record_state(&record).await.unwrap(), Recorded::Written);

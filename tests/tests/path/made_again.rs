@@ -114,6 +114,7 @@ fn message(id: &str, endpoint: &Endpoint, accepted_at_ms: i64) -> String {
         endpoint_version: 0,
         replay: None,
         check: false,
+        probe: false,
         content: blob::to_riding(&blob::from_content(&content).unwrap()),
         traceparent: None,
         slot_ms: None,

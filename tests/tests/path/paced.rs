@@ -335,6 +335,8 @@ async fn unattempted(world: &World, event: &str, endpoint: &Endpoint) -> Deliver
         due_at: None,
         expires_at: stored.expires_at,
         dropped: false,
+        redriven: None,
+        agent: None,
         traceparent: None,
     }
 }

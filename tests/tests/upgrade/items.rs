@@ -114,6 +114,8 @@ fn delivery(name: &str, state: DeliveryState) -> DeliveryRecord {
         due_at: None,
         expires_at: expires_at(),
         dropped: false,
+        redriven: None,
+        agent: None,
         traceparent: None,
     }
 }
@@ -368,7 +370,7 @@ impl Bench {
             sealer().open(&tenant(), &endpoint_id(), &stored.sealed),
             Ok(credentials())
         );
-        assert_eq!(store.tenants(None, 10).await.unwrap(), [settings()]);
+        assert_eq!(store.tenants(None, 10).await.unwrap().items, [settings()]);
         assert_eq!(store.api_key(&api_key().id).await.unwrap(), Some(api_key()));
         assert_eq!(store.wrapped_data_key().await.unwrap(), Some(vec![1, 2, 3]));
         for copy in 0..keys::VERSION_COPIES {
@@ -508,7 +510,7 @@ async fn a_keys_last_use_is_read_from_where_either_release_noted_it_and_the_late
     for (noted, later) in [(500, 1_000), (2_000, 2_000)] {
         bench.store.touch_api_key(id, now().plus_millis(noted)).await.unwrap();
         assert_eq!(read().await.last_used_at, used(later));
-        assert_eq!(bench.store.api_keys(None, 10).await.unwrap(), [read().await]);
+        assert_eq!(bench.store.api_keys(None, 10).await.unwrap().items, [read().await]);
     }
     // One that is gone stays gone.
     assert!(bench.store.delete_api_key(id).await.unwrap());

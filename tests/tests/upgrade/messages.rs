@@ -27,6 +27,7 @@ fn delivery() -> DeliveryMessage {
         endpoint_version: 7,
         replay: None,
         check: false,
+        probe: false,
         content: None,
         traceparent: None,
         slot_ms: None,
@@ -48,6 +49,7 @@ fn samples() -> BTreeMap<String, Message> {
     let replayed = DeliveryMessage {
         replay: Some(replay()),
         check: true,
+        probe: false,
         ..delivery()
     };
     let job = ReplayMessage {

@@ -370,6 +370,8 @@ impl World {
             due_at: None,
             expires_at: event.expires_at,
             dropped: false,
+            redriven: None,
+            agent: None,
             traceparent: None,
         };
         assert_eq!(store.record_state(&record).await.unwrap(), Recorded::Written);

@@ -237,7 +237,8 @@ impl Functions {
         let kept = async {
             let has_data_key = self.store.wrapped_data_key().await?.is_some();
             // Without a tenant nothing was ever sealed: the first secret makes a key of its own.
-            if !has_data_key && !self.store.tenants(None, 1).await?.is_empty() {
+            let tenants = self.store.tenants(None, 1).await?;
+            if !has_data_key && tenants.items.len() + tenants.unreadable > 0 {
                 self.store.put_wrapped_data_key(self.kms.wrap(secrets_key)).await?;
             }
             Ok(())

@@ -3,13 +3,16 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use redial_domain::endpoint::Endpoint;
+use redial_domain::hold::Hold;
 use redial_domain::{EndpointId, TenantId};
 
 use super::config::{StoredEndpoint, Tenant, json};
 use super::event_types::OwnEventType;
-use super::{Store, StoreError, dynamo, n};
+use super::{Store, StoreError, dynamo, n, s};
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::seal::SealedSecrets;
@@ -27,8 +30,12 @@ pub const MAX_CHANGED_BYTES: usize = 3_500_000;
 pub enum Change<'a> {
     /// A tenant is made or its settings are set.
     PutTenant(&'a Tenant),
-    /// An endpoint is made or set; its `version` is filled in.
+    /// An endpoint is made or set; its `version` is filled in. A hold that it is on stays.
     PutEndpoint(&'a mut Endpoint, &'a SealedSecrets),
+    /// An endpoint is set and no longer on hold; its `version` is filled in.
+    Release(&'a mut Endpoint, &'a SealedSecrets),
+    /// An endpoint is put on hold because it fails, or let go. Its own `version` stays: nobody has changed it.
+    Hold(&'a EndpointId, Option<&'a Hold>),
     /// An endpoint is deleted.
     DeleteEndpoint(&'a EndpointId),
     /// One of the tenant's own event types is made or set.
@@ -65,8 +72,12 @@ impl Store {
                 writes.push(TransactWriteItem::builder().set_put(put(entry)).build());
             }
             Change::PutEndpoint(endpoint, sealed) => {
-                writes.push(self.put_endpoint(tenant, version, endpoint, sealed));
+                writes.push(self.put_endpoint(tenant, version, endpoint, sealed, ""));
             }
+            Change::Release(endpoint, sealed) => {
+                writes.push(self.put_endpoint(tenant, version, endpoint, sealed, " REMOVE ho"));
+            }
+            Change::Hold(endpoint, hold) => writes.push(self.put_hold(tenant, endpoint, hold)),
             Change::DeleteEndpoint(endpoint) => writes.push(self.delete_endpoint(tenant, endpoint)),
             Change::PutEventType(own) => {
                 let item = Item::from(&keys::event_type(tenant, &own.name)).text("j", json(own));
@@ -75,8 +86,8 @@ impl Store {
             Change::Endpoints { put, delete } => {
                 let put = put.iter_mut();
                 writes.extend(put.map(|stored| {
-                    let StoredEndpoint { endpoint, sealed } = stored;
-                    self.put_endpoint(tenant, version, endpoint, sealed)
+                    let StoredEndpoint { endpoint, sealed, .. } = stored;
+                    self.put_endpoint(tenant, version, endpoint, sealed, "")
                 }));
                 writes.extend(delete.iter().map(|endpoint| self.delete_endpoint(tenant, endpoint)));
             }
@@ -97,21 +108,42 @@ impl Store {
         }
     }
 
-    /// The write of an endpoint, as of `version`.
+    /// The write of an endpoint, as of `version`: all of it but its hold, which `rest` may remove.
     fn put_endpoint(
         &self,
         tenant: &TenantId,
         version: u64,
         endpoint: &mut Endpoint,
         sealed: &SealedSecrets,
+        rest: &str,
     ) -> TransactWriteItem {
         endpoint.version = version;
-        let key = keys::endpoint(tenant, &endpoint.id);
-        let item = Item::from(&key)
-            .text("j", json(endpoint))
-            .bytes("x", sealed.as_bytes().to_vec());
-        let put = Put::builder().table_name(&self.tables.config).set_item(Some(item.0));
-        TransactWriteItem::builder().set_put(put.build().ok()).build()
+        let update = self
+            .update_endpoint(tenant, &endpoint.id)
+            .update_expression(format!("SET j = :j, x = :x{rest}"))
+            .expression_attribute_values(":j", s(&json(endpoint)))
+            .expression_attribute_values(":x", AttributeValue::B(Blob::new(sealed.as_bytes())));
+        TransactWriteItem::builder().set_update(update.build().ok()).build()
+    }
+
+    /// The write of an endpoint's hold; refused if there is no such endpoint.
+    fn put_hold(&self, tenant: &TenantId, endpoint: &EndpointId, hold: Option<&Hold>) -> TransactWriteItem {
+        let update = self
+            .update_endpoint(tenant, endpoint)
+            .condition_expression("attribute_exists(pk)");
+        let update = match hold {
+            Some(hold) => update
+                .update_expression("SET ho = :ho")
+                .expression_attribute_values(":ho", s(&json(hold))),
+            None => update.update_expression("REMOVE ho"),
+        };
+        TransactWriteItem::builder().set_update(update.build().ok()).build()
+    }
+
+    fn update_endpoint(&self, tenant: &TenantId, endpoint: &EndpointId) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.tables.config)
+            .set_key(Some(Item::from(&keys::endpoint(tenant, endpoint)).0))
     }
 
     fn delete_endpoint(&self, tenant: &TenantId, endpoint: &EndpointId) -> TransactWriteItem {

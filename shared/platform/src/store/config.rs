@@ -5,9 +5,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint};
+use redial_domain::hold::Hold;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::lists::Page;
+use super::walk::page_of;
 use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
 use crate::keys;
@@ -53,6 +56,10 @@ pub struct Tenant {
     pub updated_at: Timestamp,
 }
 
+/// How much earlier than its tenant an event may seem to be accepted, in milliseconds: two clocks said so. Far less than the
+/// ten minutes that an erasure keeps a name from being used again.
+const CLOCK_SKEW_MS: i64 = 60_000;
+
 const fn default_max_endpoints() -> u16 {
     DEFAULT_MAX_ENDPOINTS
 }
@@ -74,6 +81,13 @@ impl Tenant {
             updated_at: now,
         }
     }
+
+    /// True if an event that was accepted then is of a tenant that was erased, and this is a new one of its name: what is
+    /// still under way of the former must not be written down here.
+    #[must_use]
+    pub const fn is_younger_than(&self, accepted_at: Timestamp) -> bool {
+        self.created_at.millis_since(accepted_at) > CLOCK_SKEW_MS
+    }
 }
 
 /// An endpoint with its secrets, sealed: whoever reads configurations cannot read them.
@@ -83,6 +97,8 @@ pub struct StoredEndpoint {
     pub endpoint: Endpoint,
     /// What only the dispatcher and the tenant may; `Secrets` opens it.
     pub sealed: SealedSecrets,
+    /// That it is on hold because it fails. Kept beside the endpoint, whose own settings and version it does not touch.
+    pub hold: Option<Hold>,
 }
 
 /// A tenant with all its endpoints, as of one version.
@@ -190,15 +206,13 @@ impl Store {
         }))
     }
 
-    /// Tenants after `after`, by id, at most `limit`.
+    /// A page of tenants after the id `after`, by id. Those that cannot be read are passed by.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
-    pub async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<Tenant>, StoreError> {
-        let items = self
-            .list_config(keys::TENANTS, after.map(TenantId::as_str), limit)
-            .await?;
-        items.iter().map(|item| parse(item, "j")).collect()
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn tenants(&self, after: Option<&str>, limit: usize) -> Result<Page<Tenant>, StoreError> {
+        let rows = self.list_config(keys::TENANTS, after, limit + 1).await?;
+        page_of(rows, limit, |item| parse(item, "j"))
     }
 
     /// A key by its id.
@@ -210,13 +224,13 @@ impl Store {
         item.as_ref().map(read_api_key).transpose()
     }
 
-    /// Keys after `after`, by id, at most `limit`.
+    /// A page of keys after the id `after`, by id. Those that cannot be read are passed by.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails or a stored item cannot be read.
-    pub async fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
-        let items = self.list_config(keys::API_KEYS, after, limit).await?;
-        items.iter().map(read_api_key).collect()
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Page<ApiKey>, StoreError> {
+        let rows = self.list_config(keys::API_KEYS, after, limit + 1).await?;
+        page_of(rows, limit, read_api_key)
     }
 
     async fn list_config(&self, pk: &str, after: Option<&str>, limit: usize) -> Result<Vec<Item>, StoreError> {
@@ -229,7 +243,7 @@ impl Store {
             .expression_attribute_values(":after", s(after.unwrap_or(" ")))
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        self.query_all(query, limit).await
+        self.query_unchecked(query, limit).await
     }
 
     /// Stores a new key.
@@ -329,5 +343,6 @@ fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
     Ok(StoredEndpoint {
         endpoint: parse(item, "j")?,
         sealed: SealedSecrets::from_bytes(sealed),
+        hold: item.get_text("ho").map(|_| parse(item, "ho")).transpose()?,
     })
 }

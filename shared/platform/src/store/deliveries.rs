@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{DeliveryId, EventId, EventTypeName, TenantId, Timestamp};
+use redial_domain::{AgentId, DeliveryId, EventId, EventTypeName, ReplayId, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::blob;
@@ -46,6 +46,8 @@ pub struct DeliveryRecord {
     pub shards: u16,
     /// The type of the event.
     pub event_type: EventTypeName,
+    /// The agent of the event, if it has one. Records of earlier releases do not say.
+    pub agent: Option<AgentId>,
     /// Its state.
     pub state: DeliveryState,
     /// Attempts made.
@@ -62,6 +64,8 @@ pub struct DeliveryRecord {
     pub expires_at: Timestamp,
     /// True for a dead one that its endpoint does not keep: it is counted, and in no list of dead letters.
     pub dropped: bool,
+    /// The replay that delivered a dead one again: it is in no list of dead letters any more.
+    pub redriven: Option<ReplayId>,
     /// W3C trace context of the request that brought the event. Stored while the delivery waits for the sweeper; otherwise
     /// it rides in the message.
     pub traceparent: Option<String>,
@@ -91,6 +95,7 @@ impl DeliveryRecord {
             accepted_at: message.accepted_at(),
             shards: message.shards,
             event_type,
+            agent: None,
             state,
             attempts: 0,
             last: None,
@@ -99,6 +104,7 @@ impl DeliveryRecord {
             due_at: None,
             expires_at,
             dropped: false,
+            redriven: None,
             traceparent: message.traceparent.clone(),
         }
     }
@@ -112,7 +118,7 @@ impl DeliveryRecord {
     pub(super) fn to_item(&self) -> Item {
         let listed = match self.state {
             DeliveryState::Retrying | DeliveryState::Held => true,
-            DeliveryState::Dead => !self.dropped,
+            DeliveryState::Dead => !self.dropped && self.redriven.is_none(),
             DeliveryState::Queued | DeliveryState::Succeeded | DeliveryState::Canceled => false,
         };
         let state_list = listed.then(|| keys::state_partition(&self.tenant, &self.id.endpoint, self.state));
@@ -124,6 +130,8 @@ impl DeliveryRecord {
             .moment("ac", self.accepted_at)
             .number("sh", self.shards.into())
             .text("ty", self.event_type.as_str())
+            .maybe_text("ag", self.agent.as_ref().map(AgentId::as_str))
+            .maybe_text("rd", self.redriven.as_ref().map(ReplayId::as_str))
             .number("n", self.attempts.into())
             .maybe_text("rs", self.reason.as_deref())
             .maybe_number("nx", self.next_at.map(Timestamp::as_millis))
@@ -177,6 +185,7 @@ pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
             "ty",
             item.get_text("ty").and_then(|text| EventTypeName::parse(text).ok()),
         )?,
+        agent: item.get_text("ag").and_then(|text| AgentId::parse(text).ok()),
         state,
         attempts,
         last: read_attempt(item, attempts, item.get_bytes("rb").unwrap_or_default().to_vec()),
@@ -185,7 +194,8 @@ pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
         due_at: item.get_moment("qt"),
         expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
         // Every other dead one is in its list.
-        dropped: state == DeliveryState::Dead && item.get_text("w").is_none(),
+        dropped: state == DeliveryState::Dead && item.get_text("w").is_none() && item.get_text("rd").is_none(),
+        redriven: item.get_text("rd").and_then(|text| ReplayId::parse(text).ok()),
         traceparent: item.get_text("tp").map(str::to_owned),
     })
 }

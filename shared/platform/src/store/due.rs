@@ -1,7 +1,7 @@
 //! What is due, page by page. One row that cannot be read must never hide the others, whoever they belong to: it is told and
 //! left as it is.
 
-use redial_domain::{ErasureId, ReplayId, TenantId, Timestamp};
+use redial_domain::{EndpointId, ErasureId, ReplayId, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::{Store, StoreError, dynamo, n, s};
@@ -17,6 +17,8 @@ pub enum Due {
     Job(TenantId, ReplayId),
     /// An erasure whose worker stopped, or whose second look is due.
     Erasure(TenantId, ErasureId),
+    /// An endpoint that is to be probed, or was just let go.
+    Health(TenantId, EndpointId),
 }
 
 /// A place in a partition of `by_due`, after the last row that was read.
@@ -92,6 +94,9 @@ fn read(row: Attributes) -> Result<Due, StoreError> {
     let item = Item::stored(row)?;
     if let Some((tenant, erasure)) = keys::erasure_of(&item.key()) {
         return Ok(Due::Erasure(tenant, erasure));
+    }
+    if let Some((tenant, endpoint)) = keys::health_of(&item.key()) {
+        return Ok(Due::Health(tenant, endpoint));
     }
     match keys::job_of(&item.key()) {
         Some((tenant, replay)) => Ok(Due::Job(tenant, replay)),

@@ -294,6 +294,8 @@ fn canceled(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord {
         due_at: None,
         expires_at: event.expires_at,
         dropped: false,
+        redriven: None,
+        agent: event.agent.clone(),
         traceparent: None,
     }
 }

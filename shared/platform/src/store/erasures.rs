@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::change::is_conflict;
 use super::deliveries::Recorded;
-use super::lists::After;
+use super::lists::{After, Page};
 use super::sweep::CallEvent;
+use super::walk::page_of;
 use super::{Store, StoreError, dynamo, n, s};
 use crate::blob::BlobError;
 use crate::item::Item;
@@ -301,7 +302,7 @@ impl Store {
         after: Option<&str>,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Vec<Erasure>, StoreError> {
+    ) -> Result<Page<Erasure>, StoreError> {
         let query = self
             .client
             .query()
@@ -313,8 +314,7 @@ impl Store {
             .expression_attribute_values(":after", s(after.unwrap_or("~")))
             .expression_attribute_values(":now", n(now.as_secs()))
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let items = self.query_all(query, limit).await?;
-        items.iter().map(read_erasure).collect()
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
+        page_of(self.query_unchecked(query, limit + 1).await?, limit, read_erasure)
     }
 }

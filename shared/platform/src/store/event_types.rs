@@ -1,12 +1,14 @@
 //! The table `config`: tenants' own event types, in a partition of their own that only ingest and the API read. A change
 //! raises the tenant's version in the same transaction (`change`). Knows no schema's meaning: `redial-schema` does.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use redial_domain::{EventTypeName, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::config::parse;
+use super::walk::readable;
 use super::{Store, StoreError};
 use crate::keys;
 
@@ -84,6 +86,16 @@ impl Store {
         self.read_event_types(tenant, "0", "~").await
     }
 
+    /// All of them that can be read, and how many cannot: those are passed by. For whoever only shows them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn readable_event_types(&self, tenant: &TenantId) -> Result<(Vec<OwnEventType>, usize), StoreError> {
+        let rows = self.query_unchecked(self.types_between(tenant, "0", "~"), usize::MAX);
+        let (types, unreadable) = readable(rows.await?, |item| parse(item, "j"))?;
+        Ok((types, unreadable.len()))
+    }
+
     /// One of a tenant's own event types; `None` if it has none of that name.
     ///
     /// # Errors
@@ -97,12 +109,16 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
-    // Strongly: a type that was answered is there for the next event.
     async fn read_event_types(&self, tenant: &TenantId, from: &str, to: &str) -> Result<Vec<OwnEventType>, StoreError> {
-        let partition = keys::event_types_partition(tenant);
-        let query = self.partition(&self.tables.config, &partition, from, to);
-        let items = self.query_all(query.consistent_read(true), usize::MAX).await?;
+        let items = self.query_all(self.types_between(tenant, from, to), usize::MAX).await?;
         items.iter().map(|item| parse(item, "j")).collect()
+    }
+
+    // Strongly: a type that was answered is there for the next event.
+    fn types_between(&self, tenant: &TenantId, from: &str, to: &str) -> QueryFluentBuilder {
+        let partition = keys::event_types_partition(tenant);
+        self.partition(&self.tables.config, &partition, from, to)
+            .consistent_read(true)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod erase_tenant;
 pub mod erasures;
 pub mod event_types;
 pub mod events;
+pub mod health;
 pub mod lists;
 pub mod lookups;
 pub mod pace;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::lists::{After, Page};
+use super::walk::page_of;
 use super::{Store, StoreError, dynamo, is_refused, n, s};
 use crate::item::Item;
 use crate::keys;
@@ -257,16 +258,16 @@ impl Store {
         item.as_ref().map(read_job).transpose()
     }
 
-    /// Jobs of a tenant, newest first, after `after`.
+    /// A page of a tenant's jobs, newest first, after `after`. Those that cannot be read are passed by.
     ///
     /// # Errors
-    /// [`StoreError`] if DynamoDB fails or an item cannot be read.
+    /// [`StoreError`] if DynamoDB fails.
     pub async fn jobs(
         &self,
         tenant: &TenantId,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<ReplayJob>, StoreError> {
+    ) -> Result<Page<ReplayJob>, StoreError> {
         let query = self
             .client
             .query()
@@ -275,8 +276,8 @@ impl Store {
             .expression_attribute_values(":pk", s(keys::jobs_partition(tenant)))
             .expression_attribute_values(":after", s(after.unwrap_or("~")))
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        self.query_all(query, limit).await?.iter().map(read_job).collect()
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
+        page_of(self.query_unchecked(query, limit + 1).await?, limit, read_job)
     }
 
     /// Notes that deliveries are made again, before their messages are sent: `events/{id}/deliveries` finds them so.

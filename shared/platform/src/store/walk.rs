@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::lists::{After, Order};
+use super::lists::{After, Order, Page};
 use super::{StoreError, dynamo};
 use crate::item::{Attributes, Item};
 use crate::keys::Key;
@@ -183,6 +183,24 @@ fn page(streams: Vec<Stream>, wanted: Wanted<'_>) -> Walked {
     items.truncate(wanted.limit);
     let items = items.into_iter().map(|(_, item)| item).collect();
     Walked { items, next }
+}
+
+/// Reads rows in their order, one more than `limit` if there are as many: a page, and whether there is a next one. Those that
+/// cannot be read are passed by, wherever they stand.
+pub(super) fn page_of<T>(
+    mut rows: Vec<Item>,
+    limit: usize,
+    read: impl Fn(&Item) -> Result<T, StoreError>,
+) -> Result<Page<T>, StoreError> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|last| After::event(last.key().sk));
+    let (items, unreadable) = readable(rows, read)?;
+    Ok(Page {
+        items,
+        next,
+        unreadable: unreadable.len(),
+    })
 }
 
 /// Reads items, and names those that cannot be read: they are passed by, so that they do not hide the others.

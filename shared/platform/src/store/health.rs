@@ -1,0 +1,299 @@
+//! What is remembered of how an endpoint answers, in the table `events`: one item an endpoint, written when attempts fail and
+//! when one succeeds after that, never while all succeed (docs/DATA.md). The item is the truth about a hold; the endpoint's
+//! attribute in `config` tells it to ingest and dispatcher. Decides nothing: the rules are `redial_domain::hold`'s.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValue;
+use redial_domain::hold::{HoldReason, Numbers, WINDOW_MS, next_probe_at};
+use redial_domain::{EndpointId, TenantId, Timestamp};
+
+use super::{Store, StoreError, dynamo, n, s};
+use crate::item::Item;
+use crate::keys;
+
+/// Seconds after its last write for which the item is kept: far longer than until an endpoint is disabled.
+const KEPT_S: i64 = 30 * 86_400;
+/// Looks of the sweeper after an endpoint was let go: the first has everything drained that is held, the second what was
+/// being held just then.
+pub const DRAIN_LOOKS: u32 = 2;
+
+/// The last failure of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    /// When.
+    pub at: Timestamp,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
+    /// What went wrong (`delivery::attempt_code`).
+    pub code: String,
+}
+
+/// What is known of how an endpoint answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Its attempts of late.
+    pub numbers: Numbers,
+    /// The last failure.
+    pub last_failure: Option<LastFailure>,
+    /// Since when it is on hold, and why.
+    pub open: Option<(Timestamp, HoldReason)>,
+    /// Probes sent since.
+    pub probes: u32,
+    /// Looks that the sweeper takes yet at what is held, after it was let go.
+    pub drain_looks: u32,
+    /// When the sweeper looks at it.
+    pub due_at: Option<Timestamp>,
+}
+
+/// What an execution environment saw of an endpoint since it last told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// Failures after the last success that it saw.
+    pub failed_in_row: u32,
+    /// True if it saw a success since it last told: what was counted in a row before is over.
+    pub succeeded_between: bool,
+    /// All failures.
+    pub failed: u32,
+    /// All successes.
+    pub succeeded: u32,
+    /// The first failure after the last success.
+    pub first_failed_at: Timestamp,
+    /// The last failure.
+    pub last_failure: LastFailure,
+}
+
+fn read_health(item: &Item, now: Timestamp) -> Health {
+    let count = |name: &str| item.get_number(name).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let in_window = item
+        .get_moment("wb")
+        .is_some_and(|begin| now.millis_since(begin) < WINDOW_MS);
+    let reason = match item.get_text("or") {
+        Some("failure_share") => HoldReason::FailureShare,
+        _ => HoldReason::FailuresInRow,
+    };
+    Health {
+        numbers: Numbers {
+            failures_in_row: count("f"),
+            failing_since: item.get_moment("fs"),
+            failed: if in_window { count("wf") } else { 0 },
+            succeeded: if in_window { count("ws") } else { 0 },
+        },
+        last_failure: item.get_moment("lf").map(|at| LastFailure {
+            at,
+            status: item.get_number("hs").and_then(|status| u16::try_from(status).ok()),
+            code: item.get_text("cd").unwrap_or_default().to_owned(),
+        }),
+        open: item.get_moment("op").map(|since| (since, reason)),
+        probes: count("pb"),
+        drain_looks: count("dr"),
+        due_at: item.get_moment("qt"),
+    }
+}
+
+impl Store {
+    /// What is known of how an endpoint answers, strongly read; `None`: nothing but success, for a month.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn health(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        now: Timestamp,
+    ) -> Result<Option<Health>, StoreError> {
+        let item = self
+            .get(&self.tables.events, &keys::health(tenant, endpoint), true)
+            .await?;
+        Ok(item.map(|item| read_health(&item, now)))
+    }
+
+    /// Adds what an environment saw, failures among it; answers what is known with it. One write, two if a new window begins.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn observe(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        seen: &Observation,
+        now: Timestamp,
+    ) -> Result<Health, StoreError> {
+        let in_row = if seen.succeeded_between {
+            ("f = :f, fs = :fs", "")
+        } else {
+            ("fs = if_not_exists(fs, :fs)", ", f :f")
+        };
+        let set = format!("SET {}, lf = :lf, hs = :hs, cd = :cd, #ttl = :ttl", in_row.0);
+        let update = |window: &str, add: &str, condition: &str| {
+            self.health_update(tenant, endpoint, &format!("{set}{window}{add}"), now)
+                .condition_expression(condition)
+                .expression_attribute_values(":f", n(seen.failed_in_row.into()))
+                .expression_attribute_values(":fs", n(seen.first_failed_at.as_millis()))
+                .expression_attribute_values(":lf", n(seen.last_failure.at.as_millis()))
+                .expression_attribute_values(":hs", n(seen.last_failure.status.unwrap_or(0).into()))
+                .expression_attribute_values(":cd", s(&seen.last_failure.code))
+                .expression_attribute_values(":wf", n(seen.failed.into()))
+                .expression_attribute_values(":ws", n(seen.succeeded.into()))
+                .expression_attribute_values(":begin", n(now.as_millis() - WINDOW_MS))
+        };
+        let add = format!(" ADD wf :wf, ws :ws{}", in_row.1);
+        if let Some(item) = written(update("", &add, "wb > :begin")).await? {
+            return Ok(read_health(&item, now));
+        }
+        let begun = if in_row.1.is_empty() { "" } else { " ADD f :f" };
+        let anew = update(
+            ", wb = :now, wf = :wf, ws = :ws",
+            begun,
+            "attribute_not_exists(wb) OR wb <= :begin",
+        );
+        let anew = anew.expression_attribute_values(":now", n(now.as_millis()));
+        match written(anew).await? {
+            Some(item) => Ok(read_health(&item, now)),
+            // Another environment began the window in between.
+            None => match written(update("", &add, "wb > :begin")).await? {
+                Some(item) => Ok(read_health(&item, now)),
+                None => Err(StoreError::Conflict("the health of an endpoint")),
+            },
+        }
+    }
+
+    /// Notes the first success after failures: nothing fails in a row any more. A hold stays.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn observe_success(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .health_update(tenant, endpoint, "SET f = :zero, #ttl = :ttl REMOVE fs", now)
+            .condition_expression("f > :zero")
+            .expression_attribute_values(":zero", n(0));
+        written(update).await.map(|_| ())
+    }
+
+    /// Puts an endpoint on hold and in the list of what is due, for its first probe; false if it is on hold already.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn open(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        reason: HoldReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let reason = match reason {
+            HoldReason::FailuresInRow => "failures_in_row",
+            HoldReason::FailureShare => "failure_share",
+        };
+        let set = "SET op = :now, #or = :or, pb = :zero, q = :q, qt = :qt, #ttl = :ttl REMOVE dr";
+        let update = self
+            .health_update(tenant, endpoint, set, now)
+            .condition_expression("attribute_not_exists(op)")
+            .expression_attribute_names("#or", "or")
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .expression_attribute_values(":or", s(reason))
+            .expression_attribute_values(":zero", n(0))
+            .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+            .expression_attribute_values(":qt", n(next_probe_at(0, now).as_millis()));
+        Ok(written(update).await?.is_some())
+    }
+
+    /// Lets an endpoint go after a success; the sweeper has what is held drained. False if it is not on hold.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn close(&self, tenant: &TenantId, endpoint: &EndpointId, now: Timestamp) -> Result<bool, StoreError> {
+        let set = "SET f = :zero, dr = :dr, q = :q, qt = :now, #ttl = :ttl REMOVE op, #or, pb, fs, wb, wf, ws";
+        let update = self
+            .health_update(tenant, endpoint, set, now)
+            .condition_expression("attribute_exists(op)")
+            .expression_attribute_names("#or", "or")
+            .expression_attribute_values(":zero", n(0))
+            .expression_attribute_values(":dr", n(DRAIN_LOOKS.into()))
+            .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+            .expression_attribute_values(":now", n(now.as_millis()));
+        Ok(written(update).await?.is_some())
+    }
+
+    /// Says when the sweeper looks at an endpoint next (`None`: not at all) and what it has done by then, if nobody has said
+    /// so since `before` was read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn look_at_health_again(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        before: &Health,
+        after: &Health,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let set = "SET pb = :pb, dr = :dr, #ttl = :ttl";
+        let expression = match after.due_at {
+            Some(_) => format!("{set}, q = :q, qt = :qt"),
+            None => format!("{set} REMOVE q, qt"),
+        };
+        let mut update = self
+            .health_update(tenant, endpoint, &expression, now)
+            .expression_attribute_values(":pb", n(after.probes.into()))
+            .expression_attribute_values(":dr", n(after.drain_looks.into()));
+        if let Some(due_at) = after.due_at {
+            update = update
+                .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+                .expression_attribute_values(":qt", n(due_at.as_millis()));
+        }
+        let update = match before.due_at {
+            Some(due_at) => update
+                .condition_expression("qt = :before")
+                .expression_attribute_values(":before", n(due_at.as_millis())),
+            None => update.condition_expression("attribute_not_exists(qt)"),
+        };
+        Ok(written(update).await?.is_some())
+    }
+
+    /// Forgets how an endpoint answered: somebody asked for it to be delivered to, or it is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn forget_health(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), StoreError> {
+        self.delete_all(&self.tables.events, &[keys::health(tenant, endpoint)])
+            .await
+    }
+
+    fn health_update(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        expression: &str,
+        now: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.tables.events)
+            .set_key(Some(Item::from(&keys::health(tenant, endpoint)).0))
+            .update_expression(expression)
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":ttl", n(now.as_secs() + KEPT_S))
+            .return_values(ReturnValue::AllNew)
+    }
+}
+
+/// The item as it is after an update; `None` if its condition was not met.
+async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
+    match update.send().await {
+        Ok(done) => Ok(Some(Item(done.attributes.unwrap_or_default()))),
+        Err(error) if is_refused(&error) => Ok(None),
+        Err(error) => Err(dynamo("UpdateItem")(error)),
+    }
+}
+
+fn is_refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    let error = error.as_service_error();
+    error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
