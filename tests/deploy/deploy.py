@@ -1,7 +1,7 @@
 """The deployed product, from `sam deploy` to `sam delete`, in an AWS that others wrote. `run` starts it on its own stage.
 
 Sends a day of calls through the deployed ingest URL, judges every delivery, walks an endpoint down the ladder to dead,
-replays it by invoking the function, uses both other ways in, and reads what the functions logged. The binaries and the
+replays it by invoking the function, uses both other ways in, tests an endpoint, and reads what the functions logged. The binaries and the
 template are those that are deployed; what differs from a real account is listed in docs/DEPLOY.md.
 """
 
@@ -298,6 +298,22 @@ def check_ways_in(report: Report, it: Deployment) -> None:
     report.equal("a loopback receiver is refused here", (verdict.status, verdict.code), (422, "url_address"))
 
 
+def check_test_call(report: Report, it: Deployment) -> None:
+    """A test of an endpoint: the API's function invokes the dispatcher by its name, with its own role."""
+    endpoint = it.subscribe("/tested", "call.failed")
+    it.secrets.append(endpoint["secret"])
+    for status, failed_at in [(200, None), (503, "response")]:
+        it.receiver.behave("/tested", status=status)
+        told = it.api.expect(200, "POST", f"/v1/tenants/{TENANT}/endpoints/{endpoint['id']}/test", {})
+        report.equal(
+            f"a test call that {status} answers says so, with a diagnosis",
+            (told["ok"], told["failed_at"], told["response"]["status"], told["explanation"] != ""),
+            (failed_at is None, failed_at, status, True),
+        )
+    came = [(r.status, r.python) for r in it.receiver.requests() if r.path == "/tested"]
+    report.equal("the receiver got both, and they verify", came, [(200, "ok"), (503, "ok")])
+
+
 def metrics_in(lines: list[str]) -> list[dict]:
     """The lines of CloudWatch's embedded metric format."""
     objects = [json.loads(line) for line in lines if line.lstrip().startswith("{")]
@@ -361,6 +377,7 @@ def script(report: Report, built: Path, tools: Path) -> None:
             endpoint, dead = check_ladder(report, it)
             check_replay(report, it, endpoint, dead)
             check_ways_in(report, it)
+            check_test_call(report, it)
             check_logs(report, it)
             check_delete(report, it)
         finally:

@@ -144,6 +144,8 @@ class Redial:
     def __init__(self, folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> None:
         self.data = folder / "data"
         self.log = folder / "serve.log"
+        # What the next start has in its environment besides this one's.
+        self.environment: dict[str, str] = {}
         self.flags = flags
         self.listen = listen
         self.process: subprocess.Popen | None = None
@@ -153,7 +155,8 @@ class Redial:
         """Starts it and gives its API, with the operator's key, as soon as it says that it is ready."""
         command = [str(BINARY), "serve", "--data", str(self.data), "--listen", self.listen, "--json", *self.flags]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         lines = lines_of(self.process.stdout, self.log)
         try:
             line = lines.get(timeout=START_S)

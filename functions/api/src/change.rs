@@ -12,6 +12,7 @@ use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
 
 use crate::Api;
+use crate::endpoint_view::held;
 
 /// Times a change is tried against other changes of the same tenant.
 pub(crate) const TRIES: u32 = 5;
@@ -30,6 +31,21 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
+    /// True if the endpoint was not active and is now.
+    pub(crate) fn becomes_active(&self) -> bool {
+        becomes_active(&self.before, &self.after)
+    }
+
+    /// True if the endpoint is on hold because it fails, and requests to it look different from now on: it may answer them.
+    pub(crate) fn may_have_mended(&self) -> bool {
+        let (before, after) = (&self.before, &self.after);
+        let (old, new) = (&before.endpoint.settings, &after.endpoint.settings);
+        held(after).is_some()
+            && (before.sealed != after.sealed
+                || (&old.url, &old.auth, &old.header_names, old.timeout_ms)
+                    != (&new.url, &new.auth, &new.header_names, new.timeout_ms))
+    }
+
     /// True if the endpoint is active and its rate limit was raised or removed: what waits for it could go earlier.
     pub(crate) fn lets_go_faster(&self) -> bool {
         let (before, after) = (&self.before.endpoint, &self.after.endpoint);
@@ -82,14 +98,29 @@ impl Api {
         &self,
         tenant: &TenantId,
         id: &EndpointId,
-        apply: impl Fn(&mut Endpoint) -> Result<(), Problem> + Send,
+        apply: impl Fn(&mut Endpoint) -> Result<(), Problem> + Send + Sync,
+    ) -> Result<Changed, Problem> {
+        self.change_stored(tenant, id, |stored| apply(&mut stored.endpoint))
+            .await
+    }
+
+    /// Changes an endpoint, and whether it is on hold. `apply` may be called several times, each time with what is stored
+    /// then.
+    ///
+    /// # Errors
+    /// As [`Api::change_endpoint`].
+    pub(crate) async fn change_stored(
+        &self,
+        tenant: &TenantId,
+        id: &EndpointId,
+        apply: impl Fn(&mut StoredEndpoint) -> Result<(), Problem> + Send,
     ) -> Result<Changed, Problem> {
         for tries in 0..TRIES {
             let config = self.stored(tenant).await?;
             let before = Arc::clone(config.endpoint(id).ok_or_else(|| Problem::not_found("endpoint"))?);
             let mut after = (*before).clone();
-            apply(&mut after.endpoint)?;
-            if after == *before || self.put_endpoint(&config, &mut after, tries).await? {
+            apply(&mut after)?;
+            if after == *before || self.put_endpoint(&config, &before, &mut after, tries).await? {
                 return Ok(Changed { before, after });
             }
         }
@@ -114,28 +145,42 @@ impl Api {
             let mut credentials = self.secrets.open(tenant, id, &after.sealed).await?;
             apply(&mut after.endpoint, &mut credentials)?;
             after.sealed = self.secrets.seal(tenant, id, &credentials).await?;
-            if self.put_endpoint(&config, &mut after, tries).await? {
+            if self.put_endpoint(&config, &before, &mut after, tries).await? {
                 return Ok((Changed { before, after }, credentials));
             }
         }
         Err(outrun())
     }
 
-    /// Writes a changed endpoint; false if somebody else was faster.
+    /// Writes a changed endpoint; false if somebody else was faster. One that becomes active again is not on hold any more:
+    /// nothing is known yet of how it answers now.
     async fn put_endpoint(
         &self,
         config: &TenantConfig,
+        before: &StoredEndpoint,
         after: &mut StoredEndpoint,
         tries: u32,
     ) -> Result<bool, Problem> {
+        if becomes_active(before, after) {
+            after.hold = None;
+        }
+        let releases = before.hold.is_some() && after.hold.is_none();
         let StoredEndpoint { endpoint, sealed, .. } = after;
         endpoint.updated_at = self.clock.now();
-        let change = Change::PutEndpoint(endpoint, sealed);
+        let change = if releases {
+            Change::Release(endpoint, sealed)
+        } else {
+            Change::PutEndpoint(endpoint, sealed)
+        };
         let changed = self
             .try_change(&config.tenant.id, config.version, change, tries)
             .await?;
         Ok(changed.is_some())
     }
+}
+
+fn becomes_active(before: &StoredEndpoint, after: &StoredEndpoint) -> bool {
+    before.endpoint.state != EndpointState::Active && after.endpoint.state == EndpointState::Active
 }
 
 /// 409: others kept being faster.

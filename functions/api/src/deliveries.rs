@@ -126,6 +126,7 @@ impl Asked {
                 state,
                 event_type: query.type_pattern()?,
                 reason,
+                ..DeliveryFilter::default()
             },
             range: api.range(wanted, query, default_ms)?,
         };

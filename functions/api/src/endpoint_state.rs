@@ -1,5 +1,5 @@
-//! Activating, pausing and resuming endpoints. Whatever was held while an endpoint was on hold is released, through a
-//! replay of what is held, when it is delivered to again: a hold loses nothing.
+//! Activating, pausing and resuming endpoints. What was held while an endpoint was on hold is drained, kept or discarded, as
+//! whoever resumes it chooses, when it is delivered to again: a hold loses nothing.
 
 use std::sync::Arc;
 
@@ -7,52 +7,124 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::{Endpoint, EndpointState};
-use redial_domain::{EndpointId, Timestamp};
+use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
-use redial_platform::store::config::TenantConfig;
-use redial_platform::store::replays::ReplaySpec;
+use redial_platform::store::StoreError;
+use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
+use redial_platform::store::replays::{ReplayAction, ReplaySpec};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::InTenant;
-use crate::change::Changed;
+use crate::backlog::{CountView, Part, ResumeWish, Wish};
+use crate::body::OptionalBody;
+use crate::change::{Changed, TRIES, outrun};
 use crate::endpoint_view::EndpointView;
 use crate::listing::CLOCK_SKEW_MS;
 use crate::precondition::{IfMatch, Tagged};
-
-/// First moment of every list.
-const BEGINNING: Timestamp = Timestamp::from_millis(0);
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(activate)).with(routes!(pause)).with(routes!(resume))
 }
 
+/// What became of the backlog.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReleasedView {
+    /// What was held before.
+    held: CountView,
+    /// The replay that drains or discards it; `null`: there is nothing to do.
+    #[schema(value_type = Option<String>, required, example = "rpl_01JD3ZK8Q0ABCDEFGH")]
+    replay: Option<ReplayId>,
+}
+
+/// An endpoint that is delivered to again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResumedEndpoint {
+    #[serde(flatten)]
+    endpoint: EndpointView,
+    backlog: ReleasedView,
+}
+
 impl Api {
-    /// Has everything delivered that is held for an endpoint which somebody asked to be active, or to be sent to faster.
+    /// Has done what is wished with the backlog of an endpoint that somebody asked to be delivered to, and forgets how it
+    /// answered before.
     ///
     /// # Errors
     /// 500 if the job could not be made; activating the endpoint again tries again.
-    pub(crate) async fn release(&self, scope: &InTenant, changed: &Changed) -> Result<(), Problem> {
-        let endpoint = &changed.after.endpoint.id;
+    pub(crate) async fn release(
+        &self,
+        scope: &InTenant,
+        changed: &Changed,
+        wish: &Wish,
+    ) -> Result<ReleasedView, Problem> {
+        let (tenant, endpoint) = (scope.id(), &changed.after.endpoint);
+        if changed.after.hold.is_some() {
+            self.take_off_hold(tenant, &endpoint.id).await?;
+        }
+        self.store.forget_health(tenant, &endpoint.id).await?;
+        let now = self.clock.now();
+        let held = self
+            .store
+            .count_in_state(tenant, &endpoint.id, DeliveryState::Held, now)
+            .await?;
+        let part = |action, which: &_, rate| Part {
+            action,
+            which: Clone::clone(which),
+            rate,
+            dry_run: false,
+        };
+        let part = match wish {
+            Wish::Keep => None,
+            Wish::Drain(which, rate) => Some(part(ReplayAction::Deliver, which, *rate)),
+            Wish::Discard(which) => Some(part(ReplayAction::Discard, which, None)),
+        };
         // What ingest is holding just now is in no list yet, so an endpoint that was on hold is not asked. Another one may
         // have held deliveries too: it was inactive for a while, or its release went wrong before.
-        if !changed.before.endpoint.state.is_on_hold() && !self.has_held(scope, endpoint).await? {
+        let was_on_hold = changed.before.endpoint.state.is_on_hold() || changed.before.hold.is_some();
+        let replay = match part.filter(|_| was_on_hold || held.count > 0) {
+            None => None,
+            Some(part) => {
+                let config = Arc::new(self.stored(tenant).await?);
+                Some(self.ask_for_backlog(&config, endpoint, part).await?.id)
+            }
+        };
+        Ok(ReleasedView {
+            held: held.into(),
+            replay,
+        })
+    }
+
+    /// Has delivered what is held for an active endpoint although it could go: its release went wrong before, or it waits
+    /// for a rate limit that was raised. What is kept back stays, and so does everything while the endpoint fails.
+    ///
+    /// # Errors
+    /// 500 if the job could not be made; asking again tries again.
+    pub(crate) async fn let_go(&self, scope: &InTenant, changed: &Changed) -> Result<(), Problem> {
+        let endpoint = &changed.after.endpoint;
+        if changed.after.hold.is_some() || !self.has_held(scope, &endpoint.id).await? {
             return Ok(());
         }
         let config = Arc::new(self.stored(scope.id()).await?);
-        self.ask_for_held(&config, endpoint).await
+        self.ask_for_held(&config, &endpoint.id, endpoint.drained_since()).await
     }
 
-    /// Asks for the job that delivers what is held for an endpoint, or cancels it if the endpoint is gone by then. `config`
-    /// is one that has the endpoint.
+    /// Asks for the job that delivers what is held for an endpoint of events accepted since then, or cancels it if the
+    /// endpoint is gone by then. `config` is one that has the endpoint.
     ///
     /// # Errors
     /// 500 if the job could not be made.
-    pub(crate) async fn ask_for_held(&self, config: &Arc<TenantConfig>, endpoint: &EndpointId) -> Result<(), Problem> {
+    pub(crate) async fn ask_for_held(
+        &self,
+        config: &Arc<TenantConfig>,
+        endpoint: &EndpointId,
+        since: Timestamp,
+    ) -> Result<(), Problem> {
         let held = ReplaySpec::Range {
             endpoint: endpoint.clone(),
-            since: BEGINNING,
+            since,
             until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
             state: Some(DeliveryState::Held),
         };
@@ -71,35 +143,90 @@ impl Api {
         Ok(!held.is_empty())
     }
 
-    /// Sets an endpoint's state, if `from` allows it.
-    async fn set_state(
+    /// Has an endpoint that fails probed at once if requests to it look different now. A probe that is not sent sooner is
+    /// sent later all the same.
+    pub(crate) async fn probe_soon(&self, scope: &InTenant, changed: &Changed) {
+        if !changed.may_have_mended() {
+            return;
+        }
+        let (tenant, endpoint) = (scope.id(), &changed.after.endpoint.id);
+        if let Err(error) = self.make_probe_due(tenant, endpoint).await {
+            tracing::error!(%error, %tenant, %endpoint, "api.probe_not_sooner");
+        }
+    }
+
+    async fn make_probe_due(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(before) = self.store.health(tenant, endpoint, now).await? else {
+            return Ok(());
+        };
+        if before.open.is_some() && before.due_at.is_none_or(|due_at| due_at > now) {
+            let mut after = before.clone();
+            after.due_at = Some(now);
+            // Refused: the sweeper has just been there.
+            self.store
+                .look_at_health_again(tenant, endpoint, &before, &after, now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn take_off_hold(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), Problem> {
+        for tries in 0..TRIES {
+            let config = self.stored(tenant).await?;
+            if config.endpoint(endpoint).is_none_or(|stored| stored.hold.is_none()) {
+                return Ok(());
+            }
+            let change = Change::Hold(endpoint, None);
+            if self.try_change(tenant, config.version, change, tries).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(outrun())
+    }
+
+    /// Sets an endpoint's state to active, and has done what is wished with its backlog.
+    async fn deliver_again(
         &self,
         scope: &InTenant,
         if_match: &IfMatch,
-        to: EndpointState,
+        wish: &Wish,
         from_inactive: bool,
-    ) -> Result<Tagged<EndpointView>, Problem> {
-        let id = scope.endpoint()?;
-        let apply = |endpoint: &mut Endpoint| {
+    ) -> Result<Tagged<ResumedEndpoint>, Problem> {
+        let kept_until = wish.kept_until(self.clock.now());
+        let apply = |stored: &mut StoredEndpoint| {
+            let endpoint = &mut stored.endpoint;
             if_match.check(endpoint.version)?;
             if endpoint.state == EndpointState::Inactive && !from_inactive {
-                let detail = "the endpoint is inactive and takes no events: activate it first";
-                return Err(Problem::new(StatusCode::CONFLICT, "endpoint_inactive", detail));
+                return Err(inactive());
             }
-            endpoint.state = to;
+            endpoint.state = EndpointState::Active;
+            endpoint.kept_until = kept_until;
+            stored.hold = None;
             Ok(())
         };
-        let changed = self.change_endpoint(scope.id(), &id, apply).await?;
-        if to == EndpointState::Active {
-            self.release(scope, &changed).await?;
-        }
-        Ok(self.shown(&changed.after.endpoint))
+        let changed = self.change_stored(scope.id(), &scope.endpoint()?, apply).await?;
+        let backlog = self.release(scope, &changed, wish).await?;
+        Ok(Tagged::ok(
+            changed.after.endpoint.version,
+            ResumedEndpoint {
+                endpoint: self.endpoint_view(&changed.after),
+                backlog,
+            },
+        ))
     }
+}
+
+/// 409: it must be activated first.
+fn inactive() -> Problem {
+    let detail = "the endpoint is inactive and takes no events: activate it first";
+    Problem::new(StatusCode::CONFLICT, "endpoint_inactive", detail)
 }
 
 /// Activate an endpoint
 ///
-/// From any state: it matches events and is delivered to; what is held for it is delivered.
+/// From any state: it matches events and is delivered to. What is held for it is drained, at 100 a second at most, with a slow
+/// start; the body chooses otherwise. If it was on hold because it fails, that is forgotten.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/activate",
@@ -110,23 +237,27 @@ impl Api {
         ("endpoint" = String, Path, description = "The endpoint's id"),
         ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
+    request_body = inline(Option<ResumeWish>),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView,
+        (status = 200, description = "The endpoint, and what becomes of its backlog", body = ResumedEndpoint,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
+        (status = 400, description = "Not JSON, or `If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "Changed by others at the same time", body = Problem),
         (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
     )
 )]
 async fn activate(
     State(api): State<Arc<Api>>,
     scope: InTenant,
     if_match: IfMatch,
-) -> Result<Tagged<EndpointView>, Problem> {
-    api.set_state(&scope, &if_match, EndpointState::Active, true).await
+    OptionalBody(fields): OptionalBody,
+) -> Result<Tagged<ResumedEndpoint>, Problem> {
+    api.deliver_again(&scope, &if_match, &Wish::read(fields)?, true).await
 }
 
 /// Pause an endpoint
@@ -159,12 +290,22 @@ async fn pause(
     scope: InTenant,
     if_match: IfMatch,
 ) -> Result<Tagged<EndpointView>, Problem> {
-    api.set_state(&scope, &if_match, EndpointState::Paused, false).await
+    let apply = |endpoint: &mut Endpoint| {
+        if_match.check(endpoint.version)?;
+        if endpoint.state == EndpointState::Inactive {
+            return Err(inactive());
+        }
+        endpoint.state = EndpointState::Paused;
+        Ok(())
+    };
+    let changed = api.change_endpoint(scope.id(), &scope.endpoint()?, apply).await?;
+    Ok(api.shown(&changed.after))
 }
 
 /// Resume an endpoint
 ///
-/// A paused or disabled endpoint is delivered to again, what was held first.
+/// A paused or disabled endpoint is delivered to again, and so is one on hold because it fails. What is held for it is
+/// drained, at 100 a second at most, with a slow start; the body chooses otherwise: a part of it, or to keep or discard it.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/resume",
@@ -175,21 +316,25 @@ async fn pause(
         ("endpoint" = String, Path, description = "The endpoint's id"),
         ("If-Match" = Option<String>, Header, description = "Versions, as `ETag` has them: another one answers 412"),
     ),
+    request_body = inline(Option<ResumeWish>),
     responses(
-        (status = 200, description = "The endpoint", body = EndpointView,
+        (status = 200, description = "The endpoint, and what becomes of its backlog", body = ResumedEndpoint,
             headers(("ETag" = String, description = "The version, in quotes"))),
-        (status = 400, description = "`If-Match` is not of its form (`if_match_invalid`)", body = Problem),
+        (status = 400, description = "Not JSON, or `If-Match` is not of its form (`if_match_invalid`)", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
         (status = 409, description = "It is inactive, or changed by others at the same time", body = Problem),
         (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
     )
 )]
 async fn resume(
     State(api): State<Arc<Api>>,
     scope: InTenant,
     if_match: IfMatch,
-) -> Result<Tagged<EndpointView>, Problem> {
-    api.set_state(&scope, &if_match, EndpointState::Active, false).await
+    OptionalBody(fields): OptionalBody,
+) -> Result<Tagged<ResumedEndpoint>, Problem> {
+    api.deliver_again(&scope, &if_match, &Wish::read(fields)?, false).await
 }

@@ -6,9 +6,11 @@ use redial_domain::auth::ShownAuth;
 use redial_domain::endpoint::dead_letter::DeadLetter;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::filter::TypePattern;
+use redial_domain::hold::{Hold, HoldReason};
 use redial_domain::profile::{Payload, Profile};
 use redial_domain::retry::RetryPolicy;
 use redial_domain::{AgentId, EndpointId, Timestamp};
+use redial_platform::store::config::StoredEndpoint;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,6 +27,9 @@ pub(crate) struct EndpointView {
     /// `inactive`: matches nothing; `active`; `paused` and `disabled`: match, and their deliveries are held.
     #[schema(value_type = StateName, example = "active")]
     state: EndpointState,
+    /// That it is on hold because it fails: its deliveries are held, and it is probed; `null`: it is not.
+    #[schema(required)]
+    hold: Option<HoldView>,
     /// Types wanted; empty: all.
     #[schema(value_type = Vec<String>)]
     event_types: Vec<TypePattern>,
@@ -57,12 +62,44 @@ pub(crate) struct EndpointView {
     /// What becomes of deliveries that died.
     #[schema(value_type = DeadLetterFields)]
     dead_letter: DeadLetter,
+    /// What is held of events accepted before this moment stays held until it is drained or discarded (`POST .../backlog`);
+    /// `null`: nothing is kept back.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    kept_until: Option<Timestamp>,
     /// Raised by each change; the `ETag`, in quotes.
     version: u64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+/// That an active endpoint is on hold because it fails.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HoldView {
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// `failures_in_row`: ten attempts in a row failed; `failure_share`: at least half of at least 20 within a minute did.
+    #[schema(value_type = HoldReasonName, example = "failures_in_row")]
+    reason: HoldReason,
+}
+
+/// Why an endpoint is on hold.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes a value; the domain writes it")]
+pub(crate) enum HoldReasonName {
+    FailuresInRow,
+    FailureShare,
+}
+
+/// The hold that an endpoint is on because it fails. Pause and the like come first: then it does not count.
+pub(crate) fn held(stored: &StoredEndpoint) -> Option<&Hold> {
+    stored
+        .hold
+        .as_ref()
+        .filter(|_| stored.endpoint.state == EndpointState::Active)
 }
 
 /// A new endpoint, with its secret.
@@ -107,12 +144,18 @@ pub(crate) enum ShownAuthView {
 
 impl Api {
     /// An endpoint as it is shown.
-    pub(crate) fn endpoint_view(&self, endpoint: &Endpoint) -> EndpointView {
+    pub(crate) fn endpoint_view(&self, stored: &StoredEndpoint) -> EndpointView {
+        let endpoint: &Endpoint = &stored.endpoint;
+        let hold = held(stored).map(|hold| HoldView {
+            since: hold.since,
+            reason: hold.reason,
+        });
         let settings = endpoint.settings.clone();
         EndpointView {
             id: endpoint.id.clone(),
             url: settings.url,
             state: endpoint.state,
+            hold,
             event_types: settings.filter.event_types,
             agents: settings.filter.agents,
             exclude_agents: settings.filter.exclude_agents,
@@ -126,6 +169,7 @@ impl Api {
             retry: settings.retry.unwrap_or_else(|| self.default_retry.clone()),
             rate_limit: settings.rate_limit,
             dead_letter: settings.dead_letter,
+            kept_until: endpoint.kept_until,
             version: endpoint.version,
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
@@ -133,7 +177,7 @@ impl Api {
     }
 
     /// The answer that shows one endpoint.
-    pub(crate) fn shown(&self, endpoint: &Endpoint) -> Tagged<EndpointView> {
-        Tagged::ok(endpoint.version, self.endpoint_view(endpoint))
+    pub(crate) fn shown(&self, stored: &StoredEndpoint) -> Tagged<EndpointView> {
+        Tagged::ok(stored.endpoint.version, self.endpoint_view(stored))
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::signature::Secret;
-use redial_domain::{EndpointId, TenantId};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
@@ -17,6 +17,7 @@ use redial_platform::store::config::{Change, StoredEndpoint};
 use crate::Api;
 use crate::access::InTenant;
 use crate::authentication::Authentication;
+use crate::backlog::Wish;
 use crate::body::Body;
 use crate::change::{CREATE_TRIES, TRIES, outrun};
 use crate::endpoint_fields::{UrlRules, patched, settings, wanted_state};
@@ -109,11 +110,12 @@ async fn create(
             version: 0,
             created_at: now,
             updated_at: now,
+            kept_until: None,
         },
     };
     api.add_endpoint(scope.id(), &mut new).await?;
     let made = MadeEndpoint {
-        endpoint: api.endpoint_view(&new.endpoint),
+        endpoint: api.endpoint_view(&new),
         secret: credentials.secret.reveal().to_owned(),
     };
     Ok(Tagged {
@@ -154,7 +156,7 @@ async fn list(
     let rest = stored.filter(|stored| stored.endpoint.id.as_str() > after);
     let found: Vec<&Arc<StoredEndpoint>> = rest.take(wanted.limit + 1).collect();
     let key = |stored: &&Arc<StoredEndpoint>| stored.endpoint.id.to_string();
-    let page = api.keyed(&wanted, found, key, |stored| api.endpoint_view(&stored.endpoint));
+    let page = api.keyed(&wanted, found, key, |stored| api.endpoint_view(stored));
     Ok(Json(page.await?))
 }
 
@@ -179,7 +181,7 @@ async fn list(
 async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<EndpointView>, Problem> {
     let stored = scope.config.endpoint(&scope.endpoint()?);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;
-    Ok(api.shown(&stored.endpoint))
+    Ok(api.shown(stored))
 }
 
 /// Change an endpoint
@@ -225,7 +227,10 @@ async fn patch(
     let apply = |endpoint: &mut Endpoint| {
         if_match.check(endpoint.version)?;
         endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
-        endpoint.state = state.unwrap_or(endpoint.state);
+        let before = std::mem::replace(&mut endpoint.state, state.unwrap_or(endpoint.state));
+        if before != EndpointState::Active && endpoint.state == EndpointState::Active {
+            endpoint.kept_until = None;
+        }
         Ok(())
     };
     // Secrets are opened only for a change that needs them: another profile may not take the one that is there.
@@ -238,10 +243,13 @@ async fn patch(
         };
         api.change_with_secrets(scope.id(), &id, with_secrets).await?.0
     };
-    if state == Some(EndpointState::Active) || changed.lets_go_faster() {
-        api.release(&scope, &changed).await?;
+    if changed.becomes_active() {
+        api.release(&scope, &changed, &Wish::default()).await?;
+    } else if state == Some(EndpointState::Active) || changed.lets_go_faster() {
+        api.let_go(&scope, &changed).await?;
     }
-    Ok(api.shown(&changed.after.endpoint))
+    api.probe_soon(&scope, &changed).await;
+    Ok(api.shown(&changed.after))
 }
 
 /// Delete an endpoint
@@ -279,8 +287,9 @@ async fn delete(State(api): State<Arc<Api>>, scope: InTenant, if_match: IfMatch)
             .await?
             .is_some()
         {
+            api.store.forget_health(scope.id(), &id).await?;
             if api.has_held(&scope, &id).await? {
-                api.ask_for_held(&Arc::new(config), &id).await?;
+                api.ask_for_held(&Arc::new(config), &id, Timestamp::default()).await?;
             }
             return Ok(StatusCode::NO_CONTENT);
         }

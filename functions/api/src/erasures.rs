@@ -13,6 +13,7 @@ use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
 use redial_platform::store::erasures::{Erasure, Target};
 use redial_platform::store::events::StoredEvent;
+use redial_platform::store::lists::After;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,6 +55,12 @@ pub(crate) struct ErasureView {
     may_still_leave: Vec<DeliveryId>,
     /// How many there are, named or not.
     may_still_leave_count: u64,
+    /// Events of the call that could not be erased, because they cannot be read: damaged, or of a newer release. At most
+    /// 100 are named. They are looked at again once a day, until they can be or their retention is over.
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    unreadable: Vec<EventId>,
+    /// How many there are, named or not.
+    unreadable_count: u64,
     /// True once nothing is left and nothing can come any more. Until then it goes on by itself: about ten minutes after all
     /// was erased, what was under way meanwhile is looked for again.
     complete: bool,
@@ -94,6 +101,8 @@ impl From<Erasure> for ErasureView {
             canceled: found.canceled,
             may_still_leave: found.named,
             may_still_leave_count: found.leaving,
+            unreadable: found.named_unreadable,
+            unreadable_count: found.unreadable,
             complete,
             completed_at: erasure.completed_at,
         }
@@ -298,7 +307,8 @@ async fn list(
     let query = Query::parse(raw.as_deref(), &[])?;
     let wanted = api.wanted("erasures", Some(&scope.id), &query).await?;
     let (after, now) = (wanted.after_key(), api.clock.now());
-    let mut page = api.store.erasures(&scope.id, after, wanted.limit, now).await?;
+    // One more than the page: whether it has a next one is told by what the caller may see.
+    let mut page = api.store.erasures(&scope.id, after, wanted.limit + 1, now).await?;
     if scope.operators_key().is_err() {
         // Newest first: what is left out is the end of the list.
         let since = api.since_made(&scope.id).await?;
@@ -307,6 +317,10 @@ async fn list(
         page.next = page.next.filter(|_| page.items.len() == found);
     } else if page.items.is_empty() && page.unreadable == 0 && after.is_none() {
         api.since_made(&scope.id).await?;
+    }
+    if page.items.len() > wanted.limit {
+        page.items.truncate(wanted.limit);
+        page.next = page.items.last().map(|erasure| After::event(erasure.id.as_str()));
     }
     Ok(Json(api.paged(&wanted, page, ErasureView::from).await?))
 }

@@ -11,11 +11,11 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use redial_domain::EndpointId;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::json;
 use redial_domain::profile::webhook_resource::WebhookResource;
 use redial_domain::signature::Secret;
+use redial_domain::{EndpointId, Timestamp};
 use redial_platform::fields::{self, MAX_BODY_BYTES};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
@@ -32,6 +32,7 @@ use self::envelope::{Refusal, Webhooks};
 use self::plan::Plan;
 use crate::Api;
 use crate::access::{InTenant, OwnTenant};
+use crate::backlog::Wish;
 use crate::body::{Fields, refuse};
 use crate::change::{Changed, TRIES, outrun};
 use crate::endpoint_fields::{UrlRules, settings};
@@ -184,6 +185,7 @@ impl Api {
                 version: 0,
                 created_at: now,
                 updated_at: now,
+                kept_until: None,
             };
             plan.put.push(StoredEndpoint {
                 endpoint,
@@ -203,13 +205,14 @@ impl Api {
             let was_active = before.endpoint.state == EndpointState::Active;
             if !was_active && after.endpoint.state == EndpointState::Active {
                 let (before, after) = (Arc::clone(before), after.clone());
-                self.release(scope, &Changed { before, after }).await?;
+                self.release(scope, &Changed { before, after }, &Wish::default())
+                    .await?;
             }
         }
         let before = Arc::new(before);
         for deleted in &plan.delete {
             if self.has_held(scope, deleted).await? {
-                self.ask_for_held(&before, deleted).await?;
+                self.ask_for_held(&before, deleted, Timestamp::default()).await?;
             }
         }
         Ok(())

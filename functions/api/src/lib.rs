@@ -7,10 +7,12 @@
 mod access;
 mod attempts;
 mod authentication;
+mod backlog;
 mod body;
 mod calls;
 mod change;
 mod cursor;
+mod dead_letters;
 mod deliveries;
 mod description;
 mod dry_run;
@@ -27,8 +29,11 @@ mod event_type_view;
 mod event_types;
 mod events;
 mod export;
+mod health;
 mod integration;
 mod keys;
+mod ledger;
+mod ledger_kinds;
 mod limiter;
 mod listing;
 mod meta;
@@ -210,8 +215,9 @@ fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
     let to = event_type_check::routes(event_types::routes(to));
     let to = endpoint_test::routes(dry_run::routes(to));
     let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));
+    let to = dead_letters::routes(backlog::routes(health::routes(to)));
     let to = replays::routes(deliveries::routes(calls::routes(timeline::routes(events::routes(to)))));
-    integration::routes(statistics::routes(to))
+    integration::routes(ledger::routes(statistics::routes(to)))
 }
 
 #[cfg(test)]

@@ -150,14 +150,20 @@ impl Api {
     /// # Errors
     /// 400 `parameter_invalid` if one is no moment, or `until` lies before `since`.
     pub(crate) fn range(&self, wanted: &Wanted, query: &Query, default_ms: i64) -> Result<Range, Problem> {
+        let asked = self.stretch(query, default_ms)?;
+        Ok(wanted.place.as_ref().and_then(Place::range).unwrap_or(asked))
+    }
+
+    /// The stretch of time that `since` and `until` name: from `default_ms` ago until now.
+    ///
+    /// # Errors
+    /// As [`Api::range`].
+    pub(crate) fn stretch(&self, query: &Query, default_ms: i64) -> Result<Range, Problem> {
         let (since, until) = (query.moment("since")?, query.moment("until")?);
         if let (Some(since), Some(until)) = (since, until)
             && until < since
         {
             return Err(refuse("parameter_invalid", "until", "must not be before since"));
-        }
-        if let Some(range) = wanted.place.as_ref().and_then(Place::range) {
-            return Ok(range);
         }
         let now = self.clock.now();
         Ok(Range {

@@ -35,11 +35,19 @@ impl Query {
     /// # Errors
     /// 400 `parameter_unknown` or `parameter_repeated`.
     pub(crate) fn parse(raw: Option<&str>, filters: &[&str]) -> Result<Self, Problem> {
+        Self::read_known(raw, &[&PAGE_PARAMETERS, filters].concat())
+    }
+
+    /// Reads the query of what is no list: it takes `known` and nothing else.
+    ///
+    /// # Errors
+    /// As [`Query::parse`].
+    pub(crate) fn read_known(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let mut seen = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-            if !PAGE_PARAMETERS.contains(&name.as_ref()) && !filters.contains(&name.as_ref()) {
-                let known = [&PAGE_PARAMETERS, filters].concat().join(", ");
-                let detail = format!("is not a parameter of this list, which takes {known}");
+            if !known.contains(&name.as_ref()) {
+                let known = known.join(", ");
+                let detail = format!("is not a parameter here; there are {known}");
                 return Err(refuse("parameter_unknown", &name, &detail));
             }
             if seen.insert(name.to_string(), value.into_owned()).is_some() {

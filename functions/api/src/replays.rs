@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
-use redial_replay::{NewReplay, ReplayView, asked};
+use redial_replay::{Asked, NewReplay, Order, OrderError, ReplayView, asked};
 
 use crate::Api;
 use crate::access::InTenant;
@@ -18,12 +18,35 @@ use crate::listing::Listing;
 use crate::query::Query;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
-    to.with(routes!(create, list)).with(routes!(read))
+    to.with(routes!(create, list))
+        .with(routes!(read))
+        .with(routes!(pause))
+        .with(routes!(resume))
+        .with(routes!(cancel))
+}
+
+impl Api {
+    /// Tells a replay what to do.
+    async fn order(&self, scope: &InTenant, order: Order) -> Result<Json<ReplayView>, Problem> {
+        let told = self.asker.order(scope.id(), &scope.replay()?, order).await;
+        let job = told.map_err(|error| match error {
+            OrderError::Missing => Problem::not_found("replay"),
+            OrderError::Finished(state) => {
+                let detail = format!("the replay is {}: nothing happens to it any more", state.as_str());
+                Problem::new(StatusCode::CONFLICT, "replay_finished", detail)
+            }
+            OrderError::Store(error) => error.into(),
+        })?;
+        Ok(Json(job.into()))
+    }
 }
 
 /// Ask for a replay
 ///
-/// Each delivery is made anew, with attempts from 1 and the same `webhook-id`; held ones are released instead.
+/// By event, delivery, call, endpoint or for the whole tenant, narrowed by time, type, agent, state and reason; or what an
+/// endpoint has missed. Each delivery is made anew, with attempts from 1 and the same `webhook-id`; held ones are released
+/// instead, and dead ones that are asked for as such leave the list of dead letters. With `dry_run` it is only counted. At most
+/// 10,000 deliveries are counted before the answer; a larger job counts first (`counting`), then sends. At most 10 million.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/replays",
@@ -46,8 +69,8 @@ async fn create(
     scope: InTenant,
     Body(fields): Body,
 ) -> Result<(StatusCode, Json<ReplayView>), Problem> {
-    let spec = asked(fields, api.clock.now())?;
-    let job = api.asker.ask(&scope.config, spec).await?;
+    let Asked { spec, options } = asked(fields)?;
+    let job = api.asker.ask_with(&scope.config, spec, options).await?;
     Ok((StatusCode::ACCEPTED, Json(job.into())))
 }
 
@@ -104,4 +127,76 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Repla
     let job = api.store.job(scope.id(), &scope.replay()?).await?;
     let job = job.ok_or_else(|| Problem::not_found("replay"))?;
     Ok(Json(job.into()))
+}
+
+/// Pause a replay
+///
+/// It stops within a page. What waits in the queue by then, two minutes' worth at most, is delivered still. Its numbers stay.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/replays/{replay}/pause",
+    operation_id = "pause_replay",
+    tag = "replays",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("replay" = String, Path, description = "The replay's id"),
+    ),
+    responses(
+        (status = 200, description = "The replay, paused", body = ReplayView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such replay, or another's", body = Problem),
+        (status = 409, description = "It is over (`replay_finished`), or was changed by others at the same time", body = Problem),
+    )
+)]
+async fn pause(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<ReplayView>, Problem> {
+    api.order(&scope, Order::Pause).await
+}
+
+/// Go on with a replay
+///
+/// Where it stopped; with a rate, slowly at first if it began so.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/replays/{replay}/resume",
+    operation_id = "resume_replay",
+    tag = "replays",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("replay" = String, Path, description = "The replay's id"),
+    ),
+    responses(
+        (status = 200, description = "The replay", body = ReplayView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such replay, or another's", body = Problem),
+        (status = 409, description = "It is over (`replay_finished`), or was changed by others at the same time", body = Problem),
+    )
+)]
+async fn resume(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<ReplayView>, Problem> {
+    api.order(&scope, Order::Resume).await
+}
+
+/// Cancel a replay
+///
+/// It stops within a page, for good. What it has delivered or discarded stays so, and its numbers tell it.
+#[utoipa::path(
+    post,
+    path = "/v1/tenants/{tenant}/replays/{replay}/cancel",
+    operation_id = "cancel_replay",
+    tag = "replays",
+    params(
+        ("tenant" = String, Path, description = "The tenant's id"),
+        ("replay" = String, Path, description = "The replay's id"),
+    ),
+    responses(
+        (status = 200, description = "The replay, canceled", body = ReplayView),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "The key may not", body = Problem),
+        (status = 404, description = "No such replay, or another's", body = Problem),
+        (status = 409, description = "It is over (`replay_finished`), or was changed by others at the same time", body = Problem),
+    )
+)]
+async fn cancel(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<ReplayView>, Problem> {
+    api.order(&scope, Order::Cancel).await
 }

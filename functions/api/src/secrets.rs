@@ -166,5 +166,6 @@ async fn rotate(
         Ok(())
     };
     let (changed, credentials) = api.change_with_secrets(scope.id(), &id, apply).await?;
+    api.probe_soon(&scope, &changed).await;
     Ok(Tagged::ok(changed.after.endpoint.version, view(&credentials, now)))
 }

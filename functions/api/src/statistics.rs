@@ -148,11 +148,7 @@ async fn read(
     let mut hours = Vec::new();
     let mut total = HourCounts::default();
     let mut add = |hour: Timestamp, counts: &HourCounts, live: bool, complete: bool| {
-        total.matched += counts.matched;
-        total.attempts += counts.attempts;
-        for (state, number) in &counts.states {
-            *total.states.entry(state.clone()).or_default() += number;
-        }
+        total.add(counts);
         hours.push(HourView {
             hour,
             live,

@@ -130,6 +130,21 @@ pub(crate) struct AttemptView {
     response: Option<String>,
 }
 
+impl AttemptView {
+    /// An attempt, with what may still be shown of the answer.
+    pub(crate) fn new(attempt: &AttemptRecord, responses: &mut Responses) -> Self {
+        Self {
+            n: attempt.n,
+            at: attempt.at,
+            status: attempt.status,
+            code: attempt.code.clone(),
+            duration_ms: attempt.duration_ms,
+            next: attempt.next.clone(),
+            response: responses.text(&attempt.response),
+        }
+    }
+}
+
 /// A delivery.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeliveryView {
@@ -192,15 +207,7 @@ impl Responses {
 impl DeliveryView {
     /// A delivery with its attempts.
     pub(crate) fn new(record: &DeliveryRecord, attempts: &[AttemptRecord], responses: &mut Responses) -> Self {
-        let attempts = attempts.iter().map(|attempt| AttemptView {
-            n: attempt.n,
-            at: attempt.at,
-            status: attempt.status,
-            code: attempt.code.clone(),
-            duration_ms: attempt.duration_ms,
-            next: attempt.next.clone(),
-            response: responses.text(&attempt.response),
-        });
+        let attempts = attempts.iter().map(|attempt| AttemptView::new(attempt, responses));
         let first = DeliveryId {
             replay: None,
             ..record.id.clone()

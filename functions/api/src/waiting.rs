@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use redial_domain::delivery::DeliveryState;
+use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_domain::id::decode_time;
 use redial_domain::{DeliveryId, EndpointId, ReplayId, Timestamp};
 use redial_platform::keys;
@@ -24,9 +24,6 @@ const MAX_DELIVERIES: usize = 400;
 /// Events read at a time.
 const EVENTS_AT_A_TIME: usize = 100;
 
-/// The reason of a delivery that died so long ago that its endpoint does not keep it any more.
-const RECORD_EXPIRED: &str = "record_expired";
-
 /// What a delivery's row would say if there were one: it is queued. Or it is gone, as its endpoint keeps dead letters for a
 /// while only, and the event is old enough for that while to have passed.
 pub(crate) fn unrecorded(
@@ -41,7 +38,7 @@ pub(crate) fn unrecorded(
     let begun = begun.unwrap_or(event.expires_at);
     let until = kept.unwrap_or_default().kept_until(begun, event.expires_at);
     let (state, reason) = if until < event.expires_at && until < now {
-        (DeliveryState::Dead, Some(RECORD_EXPIRED.to_owned()))
+        (DeliveryState::Dead, Some(DeadReason::RecordExpired.as_str().to_owned()))
     } else {
         (DeliveryState::Queued, None)
     };

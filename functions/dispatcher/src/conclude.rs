@@ -1,20 +1,25 @@
 //! What is written down of an attempt, and what SQS is told. The record first: a crash in between repeats an attempt,
 //! never loses one.
 
-use redial_domain::delivery::{DeadReason, Decision, DeliveryState, attempt_code, decide, explain};
+use redial_domain::delivery::{DeadReason, Decision, DeliveryState, attempt_code, decide, explain, explain_held};
 use redial_domain::endpoint::EndpointState;
+use redial_domain::hold;
 use redial_domain::outcome::Outcome;
-use redial_domain::{EndpointId, TenantId};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_egress::Exchange;
 use redial_platform::batch::Verdict;
-use redial_platform::metrics::{Metric, Recorder};
+use redial_platform::failpoint;
+use redial_platform::metrics::Metric;
 use redial_platform::notices::Notice;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::Change;
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord, Recorded};
+use redial_platform::store::health::LastFailure;
 
-use crate::Dispatcher;
-use crate::deliver::{Fault, Job, settled};
+use crate::deliver::{Fault, Job};
+use crate::health::{Waiting, Waits};
+use crate::look::settled;
+use crate::{Batch, Dispatcher};
 
 /// Times the disabling of an endpoint is tried against other changes of its tenant.
 const DISABLE_TRIES: u32 = 5;
@@ -22,7 +27,7 @@ const DISABLE_TRIES: u32 = 5;
 const SUCCESS_TRIES: u32 = 3;
 
 impl Dispatcher {
-    pub(crate) async fn conclude(&self, job: Job, exchange: Exchange, recorder: &Recorder) -> Result<Verdict, Fault> {
+    pub(crate) async fn conclude(&self, job: Job, exchange: Exchange, batch: &Batch) -> Result<Verdict, Fault> {
         let now = self.clock.now();
         let policy = job.endpoint().settings.retry.as_ref().unwrap_or(&self.default_retry);
         let n = job.record.attempts + 1;
@@ -40,36 +45,25 @@ impl Dispatcher {
             next: explain(&exchange.outcome, &decision, n, policy),
             response,
         };
+        self.note(&job, &attempt, &decision, batch);
         let mut record = after(&job.record, attempt, &decision);
-        if let Decision::Dead(reason) = decision {
-            record.die(reason, job.endpoint().settings.dead_letter, now);
-        }
-        if n == 1 && record.id.replay.is_none() && !job.released {
-            // The wait for its slot was the endpoint's wish.
-            let since = job
-                .message
-                .slot()
-                .map_or(record.accepted_at, |slot| slot.max(record.accepted_at));
-            let latency_ms = now.millis_since(since);
-            recorder.measure(Metric::FirstAttemptLatency, u64::try_from(latency_ms).unwrap_or(0));
-        }
-        if decision != Decision::Succeeded {
-            recorder.count(Metric::Failed, 1);
-        }
         match decision {
             Decision::Succeeded => {
+                failpoint::hit("dispatcher.after_2xx");
                 self.record_success(&record).await?;
-                recorder.count(Metric::Delivered, 1);
+                batch.recorder.count(Metric::Delivered, 1);
+                if job.message.probe {
+                    self.let_go(&job, batch).await;
+                }
                 Ok(Verdict::Done)
             }
             Decision::RetryAt { at, .. } => {
-                log_failure(&record, Some(at), &job);
-                match self.store.record_failure(&record).await? {
-                    Recorded::Written => Ok(Verdict::AgainAt(at)),
-                    Recorded::Superseded => self.superseded(&record).await,
-                }
+                let held = |full| explain_held(&exchange.outcome, at, n, policy, full);
+                let sentences = [held(false), held(true)];
+                self.conclude_failure(job, record, at, sentences, batch).await
             }
             Decision::Dead(reason) => {
+                record.die(reason, job.endpoint().settings.dead_letter, now);
                 log_failure(&record, None, &job);
                 // First, because nobody comes back to a delivery that is dead.
                 if reason == DeadReason::Gone {
@@ -77,12 +71,97 @@ impl Dispatcher {
                         .await?;
                 }
                 if self.store.record_failure(&record).await? == Recorded::Written {
-                    recorder.count(Metric::Dead, 1);
+                    batch.recorder.count(Metric::Dead, 1);
                     let dead = Notice::DeliveryDead(&record, Some(job.endpoint()));
                     self.notifier.tell(&dead).await;
                 }
                 Ok(Verdict::Done)
             }
+        }
+    }
+
+    /// Counts an attempt, and keeps in mind how its endpoint answers.
+    fn note(&self, job: &Job, attempt: &AttemptRecord, decision: &Decision, batch: &Batch) {
+        let now = attempt.at;
+        if attempt.n == 1 && job.record.id.replay.is_none() && !job.released {
+            // The wait for its slot was the endpoint's wish.
+            let accepted_at = job.record.accepted_at;
+            let since = job.message.slot().map_or(accepted_at, |slot| slot.max(accepted_at));
+            let latency_ms = now.millis_since(since);
+            batch
+                .recorder
+                .measure(Metric::FirstAttemptLatency, u64::try_from(latency_ms).unwrap_or(0));
+        }
+        let who = (job.record.tenant.clone(), job.record.id.endpoint.clone());
+        match decision {
+            Decision::Succeeded => self.tally.succeeded(&who, job.record.attempts > 0, now),
+            // Its endpoint is disabled for it.
+            Decision::Dead(DeadReason::Gone) => batch.recorder.count(Metric::Failed, 1),
+            Decision::RetryAt { .. } | Decision::Dead(_) => {
+                batch.recorder.count(Metric::Failed, 1);
+                let failure = LastFailure {
+                    at: now,
+                    status: attempt.status,
+                    code: attempt.code.clone(),
+                };
+                self.tally.failed(&who, failure);
+            }
+        }
+        batch.concluded.attempted(who);
+    }
+
+    /// Writes down a failure after which another attempt follows: the delivery waits for it in the queue, or in the table.
+    async fn conclude_failure(
+        &self,
+        job: Job,
+        mut record: DeliveryRecord,
+        at: Timestamp,
+        [on_hold, full]: [String; 2],
+        batch: &Batch,
+    ) -> Result<Verdict, Fault> {
+        let waited = job.record.state == DeliveryState::Retrying;
+        let waits = self.where_to_wait(&job.stored, waited).await;
+        let waits = waits.unwrap_or_else(|error| {
+            // The attempt was made: it must be recorded, and the queue keeps whatever it is given.
+            tracing::error!(%error, delivery = %record.id, "dispatcher.waiting_not_counted");
+            Waits::InQueue
+        });
+        let in_table = match waits {
+            Waits::InQueue => None,
+            Waits::OnHold => Some((hold::REASON, &on_hold, None)),
+            Waits::InTable => Some((hold::REASON_FULL, &full, Some(at))),
+        };
+        if let Some((reason, sentence, due_at)) = in_table {
+            record.state = DeliveryState::Held;
+            record.reason = Some(reason.to_owned());
+            record.due_at = due_at;
+            if let Some(last) = &mut record.last {
+                last.next.clone_from(sentence);
+            }
+        }
+        log_failure(&record, Some(at), &job);
+        if self.store.record_failure(&record).await? == Recorded::Superseded {
+            return self.superseded(&record).await;
+        }
+        if record.state == DeliveryState::Held {
+            batch.recorder.count(Metric::Held, 1);
+            return Ok(Verdict::Done);
+        }
+        batch.concluded.wait(Waiting {
+            message_id: job.message_id,
+            record,
+            if_held: on_hold,
+        });
+        Ok(Verdict::AgainAt(at))
+    }
+
+    /// Ends the hold of an endpoint that a probe reached. A failure is not the delivery's, which is made: another probe
+    /// follows.
+    async fn let_go(&self, job: &Job, batch: &Batch) {
+        if let Err(error) = self.close(&job.stored, &batch.recorder).await {
+            let (tenant, endpoint) = (&job.record.tenant, &job.record.id.endpoint);
+            tracing::error!(%error, %tenant, %endpoint, "dispatcher.hold_not_ended");
+            batch.recorder.count(Metric::FunctionFaults, 1);
         }
     }
 
@@ -159,7 +238,7 @@ fn after(before: &DeliveryRecord, attempt: AttemptRecord, decision: &Decision) -
     }
 }
 
-fn log_failure(record: &DeliveryRecord, next_at: Option<redial_domain::Timestamp>, job: &Job) {
+fn log_failure(record: &DeliveryRecord, next_at: Option<Timestamp>, job: &Job) {
     let Some(last) = &record.last else { return };
     tracing::info!(
         delivery = %record.id,

@@ -3,14 +3,17 @@
 //! wait outside the queue is written as `held` with `due_at`, and the sweeper sends it.
 //!
 //! The order of reading: [`Dispatcher::handle`], `deliver` (what happens to one message), `redial_domain::delivery::decide`
-//! (the decision), `conclude` (what is written down). Besides, `endpoint_test`: one request that nothing is written down of.
+//! (the decision), `conclude` (what is written down), `health` (what follows for the endpoint). Besides, `endpoint_test`: one request that nothing is written down of.
 
 mod conclude;
 mod contents;
 mod deliver;
 mod endpoint_test;
+mod health;
+mod look;
 mod pace;
 mod request;
+mod tally;
 
 use std::sync::Arc;
 
@@ -22,9 +25,11 @@ use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::notices::Notifier;
 use redial_platform::queue::Queues;
 use redial_platform::secrets::Secrets;
-use redial_platform::{Clock, Random, Store, batch};
+use redial_platform::{Clock, Random, Store, batch, failpoint};
 
 use crate::contents::Contents;
+use crate::health::Concluded;
+use crate::tally::Tally;
 
 /// Delivers messages. Cheap to share; made once for an execution environment.
 #[derive(Clone)]
@@ -40,12 +45,14 @@ pub struct Dispatcher {
     api_origin: String,
     default_retry: RetryPolicy,
     metrics: Metrics,
+    tally: Tally,
 }
 
 /// What the records of one batch share.
 struct Batch {
     contents: Contents,
     recorder: Recorder,
+    concluded: Concluded,
 }
 
 /// What a [`Dispatcher`] is made of.
@@ -88,6 +95,7 @@ impl Dispatcher {
             api_origin: parts.api_origin,
             default_retry: parts.default_retry,
             metrics: parts.metrics,
+            tally: Tally::default(),
         }
     }
 
@@ -97,19 +105,30 @@ impl Dispatcher {
         let batch = Batch {
             contents: Contents::default(),
             recorder: self.metrics.begin(began),
+            concluded: Concluded::default(),
         };
-        let response = batch::each(event, &self.queues, &self.clock, &batch.recorder, |record| {
-            self.deliver(record, &batch)
-        })
-        .await;
+        failpoint::hit("dispatcher.after_receive");
+        let (half, of) = (&failpoint::Half::of(received), &batch);
+        let verdicts = batch::verdicts(&event, &self.clock, &batch.recorder, |record| async move {
+            let verdict = self.deliver(record, of).await;
+            half.done("dispatcher.half_batch");
+            verdict
+        });
+        let mut verdicts = verdicts.await;
+        let Batch {
+            recorder, concluded, ..
+        } = batch;
+        // Before SQS is told: what its endpoint must not wait in the queue for is taken back.
+        self.look_after(concluded, &event, &mut verdicts, &recorder).await;
+        let response = batch::answer(&event, verdicts, &self.queues, &self.clock).await;
         tracing::info!(
             received,
             again = response.batch_item_failures.len(),
-            delivered = batch.recorder.sum(Metric::Delivered),
-            failed = batch.recorder.sum(Metric::Failed),
-            dead = batch.recorder.sum(Metric::Dead),
-            held = batch.recorder.sum(Metric::Held),
-            faults = batch.recorder.sum(Metric::FunctionFaults),
+            delivered = recorder.sum(Metric::Delivered),
+            failed = recorder.sum(Metric::Failed),
+            dead = recorder.sum(Metric::Dead),
+            held = recorder.sum(Metric::Held),
+            faults = recorder.sum(Metric::FunctionFaults),
             duration_ms = self.clock.now().millis_since(began),
             "dispatcher.batch"
         );

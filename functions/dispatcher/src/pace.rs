@@ -81,7 +81,7 @@ impl Dispatcher {
         batch: &Batch,
     ) -> Result<Verdict, StoreError> {
         let now = self.clock.now();
-        let over_at = claim_until(job.endpoint(), now);
+        let over_at = claim_until(job.endpoint(), &self.clock, now);
         let mut record = job.record;
         record.state = DeliveryState::Held;
         record.reason = Some(REASON.to_owned());

@@ -14,7 +14,7 @@ use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
 use redial_platform::store::events::{PutEvent, StoredEvent};
 use redial_platform::store::{Store, StoreError};
-use redial_platform::{Clock, Random, blob, cache::ConfigCache, keys};
+use redial_platform::{Clock, Random, blob, cache::ConfigCache, failpoint, keys};
 
 use crate::answer::{Accepted, Answer, accepted, id_of, refused};
 use crate::check::{Check, EventTypes, Warning};
@@ -131,6 +131,7 @@ impl Ingest {
                 tracing::error!(%error, messages = messages.len(), traceparent, "ingest.send_failed");
             }
         }
+        failpoint::hit("ingest.before_answer");
         Ok(answers)
     }
 
@@ -255,8 +256,10 @@ impl Ingest {
     /// Stores one event and says what is to be sent. A repeat gets the stored answer and sends nothing.
     async fn put(&self, incoming: Incoming, noted: Noted<'_>) -> Result<(Answer, Vec<Routed>), StoreError> {
         let Incoming { event, config, .. } = incoming;
+        failpoint::hit("ingest.before_write");
         let first = match self.store.put_event(&event).await? {
             PutEvent::Stored => {
+                failpoint::hit("ingest.after_write");
                 noted.recorder.count(Metric::Accepted, 1);
                 let messages = self.route(&event, &config, noted).await;
                 return Ok((accepted(&event), messages));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{EndpointId, EventTypeName, TenantId, Timestamp};
+use redial_domain::{AgentId, EndpointId, EventTypeName, TenantId, Timestamp, hold};
 use redial_platform::blob;
 use redial_platform::message::DeliveryMessage;
 use redial_platform::metrics::Metric;
@@ -25,6 +25,7 @@ const CONCURRENT_HOLDS: usize = 32;
 pub(crate) struct Routed {
     message: DeliveryMessage,
     event_type: EventTypeName,
+    agent: Option<AgentId>,
     expires_at: Timestamp,
     pace: Option<Pace>,
 }
@@ -34,6 +35,7 @@ impl Routed {
         let event_type = self.event_type.clone();
         let mut record = DeliveryRecord::new(&self.message, event_type, DeliveryState::Held, self.expires_at);
         record.reason = Some(reason.to_owned());
+        record.agent.clone_from(&self.agent);
         record
     }
 }
@@ -44,7 +46,8 @@ impl Ingest {
         let riding = blob::to_riding(&event.packed);
         let mut routed = Vec::new();
         let matched = event.matched.iter().filter_map(|id| config.endpoint(id));
-        for endpoint in matched.map(|stored| &stored.endpoint) {
+        for stored in matched {
+            let endpoint = &stored.endpoint;
             let delivery = Routed {
                 message: DeliveryMessage {
                     tenant: event.tenant.clone(),
@@ -61,12 +64,16 @@ impl Ingest {
                     slot_ms: None,
                 },
                 event_type: event.event_type.clone(),
+                agent: event.agent.clone(),
                 expires_at: event.expires_at,
                 pace: Pace::of(endpoint),
             };
             if endpoint.state.is_on_hold() {
                 let record = delivery.held(&format!("endpoint_{}", endpoint.state.as_str()));
                 self.hold(&record, noted).await;
+            } else if stored.hold.is_some() {
+                // It fails: nothing of it waits in the queue, and a probe finds out when it answers.
+                self.hold(&delivery.held(hold::REASON), noted).await;
             } else {
                 routed.push(delivery);
             }

@@ -3,23 +3,47 @@
 use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{EventId, Invalid, ReplayId, TenantId};
+use redial_domain::endpoint::EndpointState;
+use redial_domain::{Invalid, ReplayId, TenantId, Timestamp};
+use redial_platform::failpoint;
 use redial_platform::message::ReplayMessage;
 use redial_platform::queue::Queues;
 use redial_platform::store::config::TenantConfig;
-use redial_platform::store::events::StoredEvent;
-use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
+use redial_platform::store::replays::{
+    JobState, MAX_NAMED, OPEN_END, ReplayAction, ReplayFilter, ReplayJob, ReplaySpec,
+};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
+use crate::count::{Budget, Count};
 use crate::erase::Eraser;
+use crate::find::{Finder, Source};
 
 /// Most deliveries of one replay. docs/LIMITS.md.
 pub(crate) const MAX_REPLAY: u64 = 10_000_000;
+/// What is told of a replay of more.
+pub(crate) const TOO_LARGE: &str = "more than 10 million deliveries";
+/// Rows that are counted while somebody waits for the answer; more are counted by the job.
+const COUNTED_AT_ONCE: u64 = 10_000;
+/// How long that may take, in milliseconds.
+const COUNT_AT_ONCE_MS: i64 = 2_000;
 /// How long a new job waits for its worker before the sweeper has it continued, in milliseconds.
-const START_LEASE_MS: i64 = 120_000;
+pub(crate) const START_LEASE_MS: i64 = 120_000;
+/// How far the clocks of two environments may differ, in milliseconds.
+const CLOCK_SKEW_MS: i64 = 60_000;
 /// Days for which a job can be looked at.
 const JOB_DAYS: i64 = 30;
+
+/// How a replay is to be made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Most messages a second; `None`: as fast as it goes.
+    pub rate: Option<u32>,
+    /// True to begin slowly and come to the rate by and by.
+    pub slow_start: bool,
+    /// True to count only.
+    pub dry_run: bool,
+}
 
 /// A replay cannot be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -60,29 +84,53 @@ impl Asker {
         }
     }
 
-    /// Makes a job of `spec` and has it begun.
+    /// Makes a job of `spec` and has it begun, to be done as fast as it goes.
+    ///
+    /// # Errors
+    /// As [`Asker::ask_with`].
+    pub async fn ask(&self, config: &Arc<TenantConfig>, spec: ReplaySpec) -> Result<ReplayJob, AskError> {
+        self.ask_with(config, spec, Options::default()).await
+    }
+
+    /// Makes a job of `spec` and has it begun, unless it is counted already and no more was wanted.
     ///
     /// # Errors
     /// [`AskError`] says what is missing or wrong; then no job was made. A job that is made and cannot be sent is no error.
-    pub async fn ask(&self, config: &Arc<TenantConfig>, mut spec: ReplaySpec) -> Result<ReplayJob, AskError> {
+    pub async fn ask_with(
+        &self,
+        config: &Arc<TenantConfig>,
+        mut spec: ReplaySpec,
+        options: Options,
+    ) -> Result<ReplayJob, AskError> {
         let now = self.clock.now();
         let tenant = &config.tenant.id;
-        // What the replay itself makes must not come into its own range; held deliveries are released, not made anew.
-        if let ReplaySpec::Range { until, state, .. } = &mut spec
-            && *state != Some(DeliveryState::Held)
-        {
-            *until = (*until).min(now);
+        close(&mut spec, now);
+        let filter = spec.filter();
+        check(config, &filter)?;
+        self.check_stored(tenant, &spec).await?;
+        let finder = Finder {
+            store: &self.store,
+            config,
+            filter: &filter,
+            now,
+            only_deliverable: false,
+        };
+        let budget = Budget {
+            rows: COUNTED_AT_ONCE,
+            until: now.plus_millis(COUNT_AT_ONCE_MS),
+        };
+        let mut count = Count::default();
+        let counted = count.go_on(finder, budget, &self.clock).await?;
+        if count.total > MAX_REPLAY {
+            return Err(Invalid::new("replay_too_large", "since", TOO_LARGE).into());
         }
-        let total = self.count(tenant, config, &spec).await?;
-        if total > MAX_REPLAY {
-            return Err(Invalid::new("replay_too_large", "since", "more than 10 million deliveries").into());
-        }
+        let is_over = counted && options.dry_run;
         let job = ReplayJob {
             tenant: tenant.clone(),
             id: ReplayId::mint(now, self.random.number()),
             spec,
-            state: JobState::Pending,
-            total,
+            state: if is_over { JobState::Done } else { JobState::Pending },
+            total: count.total,
             done: 0,
             failed: 0,
             after: None,
@@ -91,71 +139,122 @@ impl Asker {
             updated_at: now,
             lease_until: now.plus_millis(START_LEASE_MS),
             expires_at: now.plus_millis(JOB_DAYS * 86_400_000),
+            skipped: 0,
+            rate: options.rate,
+            slow_start: options.slow_start,
+            dry_run: options.dry_run,
+            counted,
+            counted_to: count.to,
+            wish: None,
+            holder: None,
+            pace: None,
+            unmarked: None,
+            started_at: None,
+            finished_at: is_over.then_some(now),
         };
         self.store.put_job(&job).await?;
-        let message = ReplayMessage {
-            tenant: tenant.clone(),
-            replay: job.id.clone(),
-        };
-        // The job is in the list of what is due: the sweeper begins it. Were it refused, it would be asked for again, and
-        // everything be delivered twice.
-        if let Err(error) = self.queues.send_replay(&message).await {
-            tracing::error!(%error, %tenant, replay = %job.id, "replay.send_failed");
+        failpoint::hit("replay.asked");
+        if !is_over {
+            self.send(&job).await;
         }
         Ok(job)
     }
 
-    /// The event to be delivered again, for what is asked for in `field`.
-    async fn event(&self, tenant: &TenantId, id: &EventId, field: &'static str) -> Result<StoredEvent, AskError> {
-        let event = self.store.event_or_tombstone(tenant, id, self.clock.now()).await?;
-        let event = event.ok_or(AskError::Missing(field))?;
-        if event.erased.is_some() {
-            return Err(Invalid::new(
-                "event_erased",
-                field,
-                "the event was erased: there is nothing left of it to deliver",
-            )
-            .into());
+    /// Has a job worked on. It is in the list of what is due: were the message refused, the sweeper begins it; were that told,
+    /// it would be asked for again, and everything be delivered twice.
+    pub(crate) async fn send(&self, job: &ReplayJob) {
+        let message = ReplayMessage {
+            tenant: job.tenant.clone(),
+            replay: job.id.clone(),
+        };
+        if let Err(error) = self.queues.send_replay(&message).await {
+            tracing::error!(%error, tenant = %job.tenant, replay = %job.id, "replay.send_failed");
         }
-        Ok(event)
     }
 
-    async fn count(&self, tenant: &TenantId, config: &TenantConfig, spec: &ReplaySpec) -> Result<u64, AskError> {
-        let now = self.clock.now();
-        match spec {
-            ReplaySpec::Event(id) => {
-                let event = self.event(tenant, id, "event").await?;
-                Ok(event.matched.len() as u64)
+    /// Whether the event, or the delivery, that is asked for by its id is there.
+    async fn check_stored(&self, tenant: &TenantId, spec: &ReplaySpec) -> Result<(), AskError> {
+        let (event, delivery) = match spec {
+            ReplaySpec::Event(event) => (event, None),
+            ReplaySpec::Delivery(delivery) => (&delivery.event, Some(delivery)),
+            ReplaySpec::Filter(filter) => match (&filter.event, filter.deliveries.as_slice()) {
+                (Some(event), _) => (event, None),
+                (None, [delivery]) => (&delivery.event, Some(delivery)),
+                (None, _) => return Ok(()),
+            },
+            ReplaySpec::Range { .. } => return Ok(()),
+        };
+        let field = if delivery.is_some() { "delivery" } else { "event" };
+        let stored = self.store.event_or_tombstone(tenant, event, self.clock.now()).await?;
+        let stored = stored.ok_or(AskError::Missing(field))?;
+        if stored.erased.is_some() {
+            let detail = "the event was erased: there is nothing left of it to deliver";
+            return Err(Invalid::new("event_erased", field, detail).into());
+        }
+        match delivery {
+            Some(id) if !stored.matched.contains(&id.endpoint) && !self.store.was_replayed(tenant, id).await? => {
+                Err(AskError::Missing(field))
             }
-            ReplaySpec::Delivery(id) => {
-                let event = self.event(tenant, &id.event, "delivery").await?;
-                if event.matched.contains(&id.endpoint) {
-                    Ok(1)
-                } else {
-                    Err(AskError::Missing("delivery"))
-                }
-            }
-            ReplaySpec::Range {
-                endpoint,
-                since,
-                until,
-                state,
-            } => {
-                if config.endpoint(endpoint).is_none() {
-                    return Err(AskError::Missing("endpoint"));
-                }
-                if since >= until {
-                    return Err(Invalid::new("range_invalid", "until", "must be after since").into());
-                }
-                if matches!(state, Some(DeliveryState::Queued | DeliveryState::Retrying)) {
-                    let detail = "these are still being delivered; replay held, succeeded, dead or canceled ones";
-                    return Err(Invalid::new("state_invalid", "state", detail).into());
-                }
-                Ok(self
-                    .store
-                    .count_replayable(tenant, config.tenant.shards, spec, now)
-                    .await?)
-            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Ends what is asked for at the time of asking: what the replay itself makes must not come into its own range. What is held is
+/// released, not made anew, and may be held just now.
+fn close(spec: &mut ReplaySpec, now: Timestamp) {
+    let (until, state) = match spec {
+        ReplaySpec::Range { until, state, .. } => (until, *state),
+        ReplaySpec::Filter(filter) => (&mut filter.until, filter.state),
+        ReplaySpec::Event(_) | ReplaySpec::Delivery(_) => return,
+    };
+    if state != Some(DeliveryState::Held) {
+        *until = (*until).min(now);
+    } else if *until == OPEN_END {
+        *until = now.plus_millis(CLOCK_SKEW_MS);
+    }
+}
+
+/// Whether what is asked for makes sense, and the endpoints that it names are there.
+fn check(config: &TenantConfig, filter: &ReplayFilter) -> Result<(), AskError> {
+    let gone = |endpoint| config.endpoint(endpoint).is_none();
+    if filter.endpoints.iter().any(gone) {
+        return Err(AskError::Missing("endpoint"));
+    }
+    if filter.to.as_ref().is_some_and(gone) {
+        return Err(Invalid::new("not_found", "to", "there is no such endpoint").into());
+    }
+    let source = Source::of(filter);
+    let is_range = !matches!(source, Source::Event | Source::Named);
+    let refused = |code, field, detail: &'static str| Err(AskError::Invalid(Invalid::new(code, field, detail)));
+    if filter.deliveries.len() > MAX_NAMED {
+        return refused("list_too_long", "deliveries", "at most 100 deliveries");
+    }
+    if is_range && filter.since >= filter.until {
+        return refused("range_invalid", "until", "must be after since");
+    }
+    if matches!(filter.state, Some(DeliveryState::Queued | DeliveryState::Retrying)) {
+        let detail = "these are still being delivered; replay held, succeeded, dead or canceled ones";
+        return refused("state_invalid", "state", detail);
+    }
+    let can_be_discarded = matches!(filter.state, Some(DeliveryState::Held | DeliveryState::Dead));
+    if filter.action == ReplayAction::Discard && (!can_be_discarded || filter.to.is_some() || filter.missing) {
+        return refused("state_invalid", "state", "only what is held or dead can be discarded");
+    }
+    if filter.missing {
+        let [endpoint] = filter.endpoints.as_slice() else {
+            return refused("field_missing", "endpoint", "is required with missing");
+        };
+        if filter.state.is_some() || filter.reason.is_some() {
+            return refused("replay_ambiguous", "missing", "what was never delivered has neither state nor reason");
+        }
+        let stored = config.endpoint(endpoint);
+        if stored.is_some_and(|stored| stored.endpoint.state == EndpointState::Inactive) {
+            return refused("endpoint_inactive", "endpoint", "it is inactive and matches nothing: activate it first");
+        }
+    }
+    if source == Source::Shelves && filter.to.is_some() && filter.endpoints.len() != 1 {
+        return refused("field_missing", "endpoint", "name the one endpoint whose deliveries go to another");
+    }
+    Ok(())
 }

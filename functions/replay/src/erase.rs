@@ -28,6 +28,10 @@ const REQUEST_BUDGET_MS: i64 = 5_000;
 /// delivered without a look at its record (`store::erase::UNCHECKED_MS`).
 const SETTLE_MS: i64 = 600_000;
 
+/// When events that cannot be read are looked at again, in milliseconds: whoever mends them, or deploys the release that
+/// wrote them, takes hours, and their retention takes days.
+const UNREADABLE_MS: i64 = 86_400_000;
+
 /// Erases. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Eraser {
@@ -156,6 +160,12 @@ impl Eraser {
         };
         match look {
             Look::Unfinished => self.save(erasure, 0).await?,
+            Look::Finished { .. } if erasure.looked && erasure.finding.unreadable > 0 => {
+                erasure.found.settle(std::mem::take(&mut erasure.finding));
+                erasure.reached = erasure.reached.again();
+                erasure.state = ErasureState::Settling;
+                self.save(erasure, UNREADABLE_MS).await?;
+            }
             Look::Finished { settled } if settled || erasure.looked => self.finish(erasure).await?,
             Look::Finished { .. } => {
                 erasure.found = std::mem::take(&mut erasure.finding);
@@ -173,6 +183,7 @@ impl Eraser {
             events = found.events,
             canceled = found.canceled,
             may_still_leave = found.leaving,
+            unreadable = found.unreadable,
             "erasure.worked"
         );
         Ok(())
@@ -185,8 +196,7 @@ impl Eraser {
         } else if erasure.target == Target::Tenant {
             erasure.found.add(finding);
         } else {
-            // What might leave, the first look tells.
-            (erasure.found.events, erasure.found.canceled) = (finding.events, finding.canceled);
+            erasure.found.settle(finding);
         }
         let (now, before) = (self.clock.now(), erasure.lease_until);
         erasure.looked = true;

@@ -7,7 +7,8 @@ use redial_platform::problem::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::request::{Invoked, ReplayView, Wish};
+use crate::request::{Asked, Invoked, Wish};
+use crate::view::ReplayView;
 use crate::work::Replay;
 
 /// `eventSource` of the records of a queue.
@@ -38,12 +39,12 @@ impl Replay {
     /// # Errors
     /// What the API would answer: no job was made.
     pub async fn direct(&self, payload: &str) -> Result<ReplayView, Problem> {
-        let Invoked { tenant, wish } = Invoked::parse(payload, self.asker().clock.now())?;
+        let Invoked { tenant, wish } = Invoked::parse(payload)?;
         let job = match wish {
-            Wish::Begin(spec) => {
+            Wish::Begin(Asked { spec, options }) => {
                 let config = self.cache().current(&tenant).await?;
                 let config = config.ok_or_else(|| Problem::not_found("tenant").at("tenant"))?;
-                self.asker().ask(&config, spec).await?
+                self.asker().ask_with(&config, spec, options).await?
             }
             Wish::Look(replay) => {
                 let job = self.asker().store.job(&tenant, &replay).await?;

@@ -1,45 +1,40 @@
 //! Working on a job: page by page, each page noted before it is sent and its progress saved after, so that a crash repeats
 //! at most one page, under the same delivery ids.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use redial_domain::delivery::DeliveryState;
-use redial_domain::{DeliveryId, ErasureId, Timestamp};
+use redial_domain::{ErasureId, Timestamp};
 use redial_platform::batch::{self, Record, Verdict};
 use redial_platform::cache::ConfigCache;
 use redial_platform::format::NEWER_WAIT_MS;
-use redial_platform::message::{DeliveryMessage, ReplayMessage, Unread};
+use redial_platform::message::{ReplayMessage, Unread};
 use redial_platform::metrics::{Metric, Metrics, Recorder};
 use redial_platform::queue::{QueueError, Queues};
-use redial_platform::store::config::TenantConfig;
-use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
-use redial_platform::store::lists::{After, Page};
-use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
+use redial_platform::store::replays::{JobState, JobWish, ReplayJob};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
-use crate::ask::Asker;
+use crate::ask::{Asker, MAX_REPLAY, TOO_LARGE};
+use crate::count::{Budget, Count};
 use crate::erase::Eraser;
-use crate::paced::Line;
+use crate::find::{Finder, Source};
+use crate::send::{Paged, Turn};
 
-/// Deliveries of one page.
-const PAGE: usize = 100;
 /// How long whoever works on a job is left alone after its last page, in milliseconds.
 const LEASE_MS: i64 = 60_000;
 /// How long one invocation works on a job, in milliseconds; the sweeper has the rest continued.
 const BUDGET_MS: i64 = 240_000;
+/// How long a job counts before it saves how far it is, in milliseconds.
+const COUNT_MS: i64 = 20_000;
 /// Wait after a fault, in milliseconds.
 const FAULT_WAIT_MS: i64 = 10_000;
-/// How long a released delivery may be under way before the sweeper sends it again, in milliseconds.
-const RELEASE_LEASE_MS: i64 = 900_000;
+/// Times a job is saved against those who ask something of it.
+const SAVE_TRIES: usize = 3;
 
 /// Works on replay jobs. Cheap to share; made once for an execution environment.
 #[derive(Debug, Clone)]
 pub struct Replay {
     pub(crate) store: Store,
-    queues: Queues,
+    pub(crate) queues: Queues,
     cache: ConfigCache,
     clock: Clock,
     asker: Asker,
@@ -47,29 +42,13 @@ pub struct Replay {
     metrics: Metrics,
 }
 
+/// Why a job cannot be worked on now: our side.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(crate) enum Fault {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-}
-
-/// What a page of a job consists of.
-struct Found {
-    /// To be delivered again.
-    deliveries: Vec<DeliveryRecordRef>,
-    /// Cannot be: the endpoint is gone.
-    gone: u64,
-    next: Option<After>,
-}
-
-/// Enough of a delivery to make its message; with its record, if it is held.
-pub(crate) struct DeliveryRecordRef {
-    id: DeliveryId,
-    accepted_at: Timestamp,
-    shards: u16,
-    pub(crate) held: Option<DeliveryRecord>,
 }
 
 impl Replay {
@@ -157,42 +136,157 @@ impl Replay {
             return Ok(());
         };
         let begun = self.clock.now();
-        if job.is_finished() || job.state == JobState::Running && job.lease_until > begun {
+        let at_work = matches!(job.state, JobState::Running | JobState::Counting) && job.lease_until > begun;
+        if job.is_at_rest() || at_work {
             return Ok(());
         }
-        job.state = JobState::Running;
+        job.state = if job.counted { JobState::Running } else { JobState::Counting };
+        job.holder = Some(self.asker.random.number() as u64);
         // Taken, not moved on: the intake tells by `updated_at` a job that never gets further.
-        self.lease(&mut job, LEASE_MS).await?;
-        while !job.is_finished() {
-            let Some(config) = self.cache.current(&job.tenant).await? else {
-                job.state = JobState::Failed;
-                job.error = Some("the tenant is gone".to_owned());
-                return self.save(&mut job, 0).await;
-            };
-            let line = self.line(&job, &config, self.clock.now()).await?;
-            let rest_ms = line.as_ref().and_then(|line| line.rest_ms(self.clock.now()));
-            if let Some(rest_ms) = rest_ms {
-                // Saved, not only leased: to rest is no try that failed.
-                self.save(&mut job, rest_ms).await?;
-                break;
-            }
-            self.page(&mut job, &config, line, recorder).await?;
-            let out_of_time = self.clock.now().millis_since(begun) > BUDGET_MS;
-            self.save(&mut job, if out_of_time { 0 } else { LEASE_MS }).await?;
-            if out_of_time {
-                break;
-            }
-        }
+        let worked = match self.lease(&mut job, LEASE_MS).await {
+            Ok(()) if job.is_at_rest() => Ok(()),
+            Ok(()) => self.steps(&mut job, begun, recorder).await,
+            Err(fault) => Err(fault),
+        };
         tracing::info!(
             tenant = %job.tenant,
             replay = %job.id,
+            state = job.state.as_str(),
             done = job.done,
             failed = job.failed,
+            skipped = job.skipped,
             total = job.total,
             duration_ms = self.clock.now().millis_since(begun),
             "replay.worked"
         );
+        worked
+    }
+
+    /// Goes on with a job until it is over, has to rest, or the time is.
+    async fn steps(&self, job: &mut ReplayJob, begun: Timestamp, recorder: &Recorder) -> Result<(), Fault> {
+        job.started_at.get_or_insert(begun);
+        loop {
+            let before = job.clone();
+            let rest_ms = match self.step(job, recorder).await {
+                Ok(rest_ms) => rest_ms,
+                Err(fault) => {
+                    // Somebody may go on from the page before, and need not wait for the lease to run out.
+                    *job = before;
+                    let _ = self.let_go(job, FAULT_WAIT_MS).await;
+                    return Err(fault);
+                }
+            };
+            let out_of_time = self.clock.now().millis_since(begun) > BUDGET_MS;
+            if let Some(rest_ms) = rest_ms.or(out_of_time.then_some(0)).filter(|_| !job.is_at_rest()) {
+                // Saved, not only leased: to rest is no try that failed.
+                job.updated_at = self.clock.now();
+                return self.let_go(job, rest_ms).await;
+            }
+            self.save(job, LEASE_MS).await?;
+            if job.is_at_rest() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One page of a job, counted or sent. Answers how long it has to rest before the next, in milliseconds.
+    async fn step(&self, job: &mut ReplayJob, recorder: &Recorder) -> Result<Option<i64>, Fault> {
+        let now = self.clock.now();
+        let config = self.cache.current(&job.tenant).await?;
+        let Some(config) = config.filter(|config| !config.tenant.is_younger_than(job.asked_at)) else {
+            self.end(job, JobState::Failed, Some("the tenant is gone"));
+            return Ok(None);
+        };
+        let filter = job.spec.filter();
+        let turn = Turn {
+            config: &config,
+            filter: &filter,
+            now,
+        };
+        if filter.to.as_ref().is_some_and(|to| config.endpoint(to).is_none()) {
+            self.end(job, JobState::Failed, Some("the endpoint that it delivers to is gone"));
+            return Ok(None);
+        }
+        if !job.counted {
+            self.count(job, turn).await?;
+            return Ok(None);
+        }
+        if let Some(unmarked) = &job.unmarked {
+            let was_last = unmarked.to.is_none();
+            self.mark_rest(job, turn).await?;
+            job.unmarked = None;
+            if was_last {
+                self.conclude(job, turn);
+                return Ok(None);
+            }
+        }
+        match self.page(job, turn, recorder).await? {
+            Paged::Rest(rest_ms) => return Ok(Some(rest_ms)),
+            Paged::Sent(letters) if letters.is_empty() => {}
+            Paged::Sent(letters) => {
+                // First that they are sent: whoever goes on marks what was not.
+                self.save(job, LEASE_MS).await?;
+                self.mark(job, letters).await?;
+                if job.is_at_rest() {
+                    return Ok(None);
+                }
+                job.unmarked = None;
+            }
+        }
+        if job.after.is_none() {
+            self.conclude(job, turn);
+        }
+        Ok(None)
+    }
+
+    async fn count(&self, job: &mut ReplayJob, turn: Turn<'_>) -> Result<(), Fault> {
+        let finder = Finder {
+            store: &self.store,
+            config: turn.config,
+            filter: turn.filter,
+            now: turn.now,
+            only_deliverable: false,
+        };
+        let mut count = Count {
+            total: job.total,
+            to: job.counted_to.take(),
+        };
+        let budget = Budget {
+            rows: u64::MAX,
+            until: turn.now.plus_millis(COUNT_MS),
+        };
+        job.counted = count.go_on(finder, budget, &self.clock).await?;
+        (job.total, job.counted_to) = (count.total, count.to);
+        if job.total > MAX_REPLAY {
+            self.end(job, JobState::Failed, Some(TOO_LARGE));
+        } else if job.counted && job.dry_run {
+            self.end(job, JobState::Done, None);
+        } else if job.counted {
+            job.state = JobState::Running;
+        }
         Ok(())
+    }
+
+    /// Ends a job that has come to the end of what there is. What it did not meet is gone, or no longer as asked for.
+    fn conclude(&self, job: &mut ReplayJob, turn: Turn<'_>) {
+        let met = job.done + job.failed + job.skipped;
+        let rest = job.total.saturating_sub(met);
+        let is_gone = |endpoint| turn.config.endpoint(endpoint).is_none();
+        let of_one_event = matches!(Source::of(turn.filter), Source::Event | Source::Named);
+        if of_one_event || turn.filter.endpoints.iter().any(is_gone) {
+            job.failed += rest;
+        } else {
+            job.skipped += rest;
+        }
+        job.total = job.total.max(met);
+        self.end(job, JobState::Done, None);
+    }
+
+    fn end(&self, job: &mut ReplayJob, state: JobState, error: Option<&str>) {
+        job.state = state;
+        job.error = error.map(str::to_owned);
+        job.finished_at = Some(self.clock.now());
+        job.wish = None;
     }
 
     async fn save(&self, job: &mut ReplayJob, lease_ms: i64) -> Result<(), Fault> {
@@ -200,171 +294,41 @@ impl Replay {
         self.lease(job, lease_ms).await
     }
 
+    /// Lets the job go: the sweeper has it continued after a rest.
+    async fn let_go(&self, job: &mut ReplayJob, rest_ms: i64) -> Result<(), Fault> {
+        self.keep(job, rest_ms, false).await
+    }
+
+    /// Saves the job and goes on with it.
     async fn lease(&self, job: &mut ReplayJob, lease_ms: i64) -> Result<(), Fault> {
-        let before = job.lease_until;
-        // Never the same lease twice: a worker that was replaced must notice.
-        job.lease_until = self.clock.now().plus_millis(lease_ms).max(before.plus_millis(1));
-        Ok(self.store.save_job(job, before).await?)
+        self.keep(job, lease_ms, true).await
     }
 
-    async fn page(
-        &self,
-        job: &mut ReplayJob,
-        config: &Arc<TenantConfig>,
-        line: Option<Line>,
-        recorder: &Recorder,
-    ) -> Result<(), Fault> {
-        let now = self.clock.now();
-        let mut found = self.find(job, config, now).await?;
-        let slots = match line {
-            Some(line) => self.join(job, &line, &mut found.deliveries, now).await?,
-            None => None,
-        };
-        let (mut messages, mut replayed) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for (number, delivery) in found.deliveries.into_iter().enumerate() {
-            let held = delivery.held;
-            let Some(stored) = config.endpoint(&delivery.id.endpoint) else {
-                job.failed += u64::from(self.cancel(held).await?);
-                continue;
-            };
-            let id = DeliveryId {
-                replay: if held.is_some() {
-                    delivery.id.replay
-                } else {
-                    Some(job.id.clone())
-                },
-                ..delivery.id
-            };
-            // What was held is the same delivery; a new one belongs to no trace.
-            let traceparent = held.as_ref().and_then(|held| held.traceparent.clone());
-            if !seen.insert(id.clone()) || !self.release(held, now).await? {
-                continue;
-            }
-            if id.replay.as_ref() == Some(&job.id) {
-                replayed.push(id.clone());
-            }
-            messages.push(DeliveryMessage {
-                tenant: job.tenant.clone(),
-                event: id.event,
-                accepted_at_ms: delivery.accepted_at.as_millis(),
-                shards: delivery.shards,
-                endpoint: id.endpoint,
-                endpoint_version: stored.endpoint.version,
-                replay: id.replay,
-                check: true,
-                probe: false,
-                content: None,
-                traceparent,
-                slot_ms: slots.map(|slots| slots.at(number).as_millis()),
-            });
-        }
-        self.store
-            .put_replayed(&job.tenant, &replayed, now, job.expires_at)
-            .await?;
-        self.queues.send_deliveries(&messages, now).await?;
-        recorder.count(Metric::Replayed, messages.len() as u64);
-        let waiting = messages
-            .iter()
-            .filter(|message| message.slot().is_some_and(|slot| slot > now));
-        recorder.count(Metric::Paced, waiting.count() as u64);
-        job.done += messages.len() as u64;
-        job.failed += found.gone;
-        job.after = found.next;
-        if job.after.is_none() {
-            job.state = JobState::Done;
-        }
-        Ok(())
-    }
-
-    /// Cancels a held delivery whose endpoint is gone; false if it is no longer held.
-    async fn cancel(&self, held: Option<DeliveryRecord>) -> Result<bool, StoreError> {
-        let Some(before) = held else { return Ok(false) };
-        let reason = Some("endpoint_deleted".to_owned());
-        let canceled = DeliveryRecord {
-            state: DeliveryState::Canceled,
-            reason,
-            due_at: None,
-            ..before.clone()
-        };
-        Ok(self.store.record_if_unchanged(&before, &canceled).await? == Recorded::Written)
-    }
-
-    /// Marks a held delivery as sent from the table; false if it is no longer held. True if it was not held at all.
-    async fn release(&self, held: Option<DeliveryRecord>, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(before) = held else { return Ok(true) };
-        let due_at = Some(now.plus_millis(RELEASE_LEASE_MS));
-        let queued = DeliveryRecord {
-            state: DeliveryState::Queued,
-            reason: None,
-            next_at: None,
-            due_at,
-            ..before.clone()
-        };
-        Ok(self.store.record_if_unchanged(&before, &queued).await? == Recorded::Written)
-    }
-
-    async fn find(&self, job: &ReplayJob, config: &TenantConfig, now: Timestamp) -> Result<Found, StoreError> {
-        let event = match &job.spec {
-            ReplaySpec::Event(event) => event,
-            ReplaySpec::Delivery(delivery) => &delivery.event,
-            ReplaySpec::Range { endpoint, state, .. } => {
-                // What is held for an endpoint that is gone is canceled; anything else cannot be delivered again.
-                if config.endpoint(endpoint).is_none() && *state != Some(DeliveryState::Held) {
-                    return Ok(Found {
-                        deliveries: Vec::new(),
-                        gone: job.total.saturating_sub(job.done + job.failed),
-                        next: None,
-                    });
+    /// Saves the job, with what somebody has asked of it meanwhile: then it is at rest.
+    async fn keep(&self, job: &mut ReplayJob, lease_ms: i64, holds: bool) -> Result<(), Fault> {
+        let me = job.holder;
+        for _ in 0..SAVE_TRIES {
+            if let Some(wish) = job.wish.take().filter(|_| !job.is_finished()) {
+                job.pace = None;
+                match wish {
+                    JobWish::Pause => job.state = JobState::Paused,
+                    JobWish::Cancel => self.end(job, JobState::Canceled, None),
                 }
-                let shards = config.tenant.shards;
-                let page = self
-                    .store
-                    .replayable(&job.tenant, shards, &job.spec, job.after.as_ref(), PAGE, now)
-                    .await?;
-                return Ok(of_range(page));
             }
-        };
-        let Some(stored) = self.store.event(&job.tenant, event, now).await? else {
-            return Ok(Found {
-                deliveries: Vec::new(),
-                gone: job.total,
-                next: None,
-            });
-        };
-        let wanted = stored.matched.iter().filter(|endpoint| match &job.spec {
-            ReplaySpec::Delivery(delivery) => delivery.endpoint == **endpoint,
-            _ => true,
-        });
-        let (there, gone): (Vec<_>, Vec<_>) = wanted.partition(|endpoint| config.endpoint(endpoint).is_some());
-        let deliveries = there.into_iter().map(|endpoint| DeliveryRecordRef {
-            id: DeliveryId {
-                event: event.clone(),
-                endpoint: endpoint.clone(),
-                replay: None,
-            },
-            accepted_at: stored.accepted_at,
-            shards: stored.shards,
-            held: None,
-        });
-        Ok(Found {
-            deliveries: deliveries.collect(),
-            gone: gone.len() as u64,
-            next: None,
-        })
-    }
-}
-
-fn of_range(page: Page<DeliveryRecord>) -> Found {
-    let deliveries = page.items.into_iter().map(|record| DeliveryRecordRef {
-        id: record.id.clone(),
-        accepted_at: record.accepted_at,
-        shards: record.shards,
-        held: (record.state == DeliveryState::Held).then_some(record),
-    });
-    Found {
-        deliveries: deliveries.collect(),
-        gone: 0,
-        next: page.next,
+            job.holder = me.filter(|_| holds && !job.is_at_rest());
+            let before = job.lease_until;
+            // Never the same lease twice: a worker that was replaced must notice.
+            job.lease_until = self.clock.now().plus_millis(lease_ms).max(before.plus_millis(1));
+            match self.store.save_job(job, before).await {
+                Err(StoreError::Conflict(_)) => {}
+                saved => return Ok(saved?),
+            }
+            let stored = self.store.job(&job.tenant, &job.id).await?;
+            let Some(stored) = stored.filter(|stored| stored.wish.is_some() && stored.holder == me) else {
+                break;
+            };
+            (job.wish, job.lease_until) = (stored.wish, stored.lease_until);
+        }
+        Err(StoreError::Conflict("the replay").into())
     }
 }

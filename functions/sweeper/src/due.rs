@@ -1,10 +1,15 @@
 //! What is due: held deliveries whose time has come, deliveries that were sent from the table and never recorded, replay
-//! jobs whose worker stopped. Each is marked before it is sent, so a crash in between is due again by itself.
+//! jobs whose worker stopped, endpoints that are to be probed. Each is marked before it is sent, so a crash in between is due
+//! again by itself. Never lets one tenant's crowd keep another's waiting: each gets a share of a pass first.
+
+use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{ErasureId, ReplayId, TenantId, Timestamp};
+use redial_domain::endpoint::EndpointState;
+use redial_domain::{EndpointId, ErasureId, ReplayId, TenantId, Timestamp};
+use redial_platform::failpoint;
 use redial_platform::keys;
 use redial_platform::message::{DeliveryMessage, ReplayMessage};
 use redial_platform::pace;
@@ -14,30 +19,34 @@ use redial_platform::store::due::Due;
 use redial_platform::store::erasures::ErasureState;
 
 use crate::repair::BEHIND;
-use crate::{Summary, SweepError, Sweeper};
+use crate::{Summary, SweepError, Sweeper, health};
 
 /// Items of one page.
 const PAGE: usize = 100;
 /// Pages of one partition in one pass; the next pass takes the rest.
 const MAX_PAGES: usize = 50;
+/// Deliveries of one tenant in one partition that a pass moves on before it has seen to all others: eight partitions have
+/// 4,000 of them. What is over waits for the rest of the pass, or for the next one.
+const SHARE: usize = 500;
+/// Pages of one partition that a pass reads to find those of others, behind a crowd: 40,000 rows. Reading is cheap beside
+/// moving on: a row that is passed by costs half a read unit per 4 KB, one that were moved to a later place two write units.
+const MAX_READ_PAGES: usize = 400;
 /// Items of one partition that are moved on at the same time; all partitions are worked on together.
 const AT_ONCE: usize = 8;
 /// Time of one pass, in milliseconds, after which no further page is begun: what is repaired after it (60 s,
 /// `repair::BUDGET_MS`) comes to its turn within the function's timeout of 120 s. The next pass takes the rest.
 const BUDGET_MS: i64 = 45_000;
-/// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
-const SENT_LEASE_MS: i64 = 900_000;
 /// How long a replay job is left alone after its worker was called, in milliseconds.
 const JOB_LEASE_MS: i64 = 300_000;
 
 /// Under which circumstances an item is moved on.
 #[derive(Debug, Clone, Copy)]
-struct Turn {
-    now: Timestamp,
+pub(crate) struct Turn {
+    pub(crate) now: Timestamp,
     /// The queue is behind: what was sent may still wait there.
-    behind: bool,
+    pub(crate) behind: bool,
     /// The moment that its endpoint's rate limit keeps for it.
-    slot: Option<Timestamp>,
+    pub(crate) slot: Option<Timestamp>,
 }
 
 /// What an item that was moved on comes to.
@@ -69,13 +78,46 @@ impl Moved {
     }
 }
 
+/// Going through a partition of what is due.
+struct Walk<'a> {
+    partition: &'a str,
+    began: Timestamp,
+    behind: bool,
+    /// Most deliveries of one tenant; `None`: all.
+    share: Option<usize>,
+    /// Items that were moved on.
+    moved: usize,
+    /// True once something was passed by that is over a tenant's share.
+    is_over: bool,
+}
+
+impl Walk<'_> {
+    /// True if an item's turn has come, `taken` of each tenant having been taken before.
+    fn takes(&mut self, item: &Due, taken: &mut HashMap<TenantId, usize>) -> bool {
+        let (Some(share), Due::Delivery(record)) = (self.share, item) else {
+            return true;
+        };
+        if !taken.contains_key(&record.tenant) {
+            taken.insert(record.tenant.clone(), 0);
+        }
+        let of_tenant = taken.get_mut(&record.tenant);
+        let takes = of_tenant.as_ref().is_none_or(|taken| **taken < share);
+        if let Some(taken) = of_tenant.filter(|_| takes) {
+            *taken += 1;
+        }
+        self.is_over |= !takes;
+        takes
+    }
+}
+
 impl Sweeper {
     /// Sends what is due, in all partitions at the same time: a crowded one keeps no other waiting. One that fails stops no
     /// other; the first error is the answer.
     pub(crate) async fn send_due(&self, summary: &mut Summary) -> Result<(), SweepError> {
         let now = self.clock.now();
         let behind = self.queues.delivery_backlog().await? > BEHIND;
-        let partitions = keys::due_partitions().map(|partition| async move {
+        let partitions = keys::due_partitions().chain([keys::DUE_HEALTH.to_owned()]);
+        let partitions = partitions.map(|partition| async move {
             let mut part = Summary::default();
             let sent = self.send_partition(&partition, now, behind, &mut part).await;
             (partition, part, sent)
@@ -91,6 +133,8 @@ impl Sweeper {
         first
     }
 
+    /// Each tenant's share first, in order of time; then what is over, as far as the pass goes. Jobs and endpoints are never
+    /// over: they are few, and behind at most a share of each tenant's deliveries.
     async fn send_partition(
         &self,
         partition: &str,
@@ -98,22 +142,52 @@ impl Sweeper {
         behind: bool,
         summary: &mut Summary,
     ) -> Result<(), SweepError> {
-        let mut after = None;
-        for _ in 0..MAX_PAGES {
-            let page = self.store.due(partition, now, PAGE, after).await?;
-            summary.faults += page.unreadable;
-            self.send_page(page.items, behind, summary).await?;
+        let mut walk = Walk {
+            partition,
+            began: now,
+            behind,
+            share: Some(SHARE),
+            moved: 0,
+            is_over: false,
+        };
+        let mut whole = self.walk(&mut walk, summary).await?;
+        if walk.is_over {
+            walk.share = None;
+            whole = self.walk(&mut walk, summary).await?;
+        }
+        if !whole {
+            summary.unfinished += 1;
+            tracing::warn!(partition, sent = summary.sent, "sweeper.due_unfinished");
+        }
+        Ok(())
+    }
+
+    /// Goes through a partition once; false if it was not done with before the end of the pass.
+    async fn walk(&self, walk: &mut Walk<'_>, summary: &mut Summary) -> Result<bool, SweepError> {
+        let (mut after, mut taken) = (None, HashMap::new());
+        for _ in 0..MAX_READ_PAGES {
+            let page = self.store.due(walk.partition, walk.began, PAGE, after).await?;
+            if walk.share.is_some() {
+                summary.faults += page.unreadable;
+            }
+            let items: Vec<Due> = page
+                .items
+                .into_iter()
+                .filter(|item| walk.takes(item, &mut taken))
+                .collect();
+            walk.moved += items.len();
+            if !items.is_empty() {
+                self.send_page(items, walk.behind, summary).await?;
+            }
             after = page.next;
             if after.is_none() {
-                return Ok(());
+                return Ok(true);
             }
-            if self.clock.now().millis_since(now) > BUDGET_MS {
-                break;
+            if walk.moved >= MAX_PAGES * PAGE || self.clock.now().millis_since(walk.began) > BUDGET_MS {
+                return Ok(false);
             }
         }
-        summary.unfinished += 1;
-        tracing::warn!(partition, sent = summary.sent, "sweeper.due_unfinished");
-        Ok(())
+        Ok(false)
     }
 
     /// Sends a page. After an error nothing more is begun; what is marked by then is sent all the same: it would wait for
@@ -143,7 +217,12 @@ impl Sweeper {
                 under_way.extend(items.next());
             }
         }
+        if messages.is_empty() {
+            return moved_on;
+        }
+        failpoint::hit("sweeper.in_page");
         self.queues.send_deliveries(&messages, now).await?;
+        failpoint::hit("sweeper.after_send");
         summary.sent += messages.len() as u64;
         moved_on
     }
@@ -166,13 +245,29 @@ impl Sweeper {
                     tracing::error!(%tenant, %replay, %error, "sweeper.job_unreadable");
                 })
             }
-            // Nothing makes one yet.
-            Due::Health(..) => Ok(Moved::default()),
+            Due::Health(tenant, endpoint) => Ok(self.look_at(&tenant, &endpoint, now).await),
             Due::Erasure(tenant, erasure) => {
                 let continued = self.continue_erasure(&tenant, &erasure, now).await;
                 Moved::continued(continued, |error| {
                     tracing::error!(%tenant, %erasure, %error, "sweeper.erasure_unreadable");
                 })
+            }
+        }
+    }
+
+    /// One endpoint that cannot be looked at stops no other, nor any delivery.
+    async fn look_at(&self, tenant: &TenantId, endpoint: &EndpointId, now: Timestamp) -> Moved {
+        match self.look_at_health(tenant, endpoint, now).await {
+            Ok(message) => Moved {
+                message,
+                ..Moved::default()
+            },
+            Err(error) => {
+                tracing::error!(%tenant, %endpoint, %error, "sweeper.health_failed");
+                Moved {
+                    fault: true,
+                    ..Moved::default()
+                }
             }
         }
     }
@@ -200,47 +295,12 @@ impl Sweeper {
         Ok(true)
     }
 
-    /// Marks a due delivery as sent and makes its message; `None` if somebody else has moved it on, it is final, or its slot
-    /// is too far to be waited for in the queue: then it goes on waiting here.
-    async fn release(&self, before: DeliveryRecord, turn: Turn) -> Result<Option<DeliveryMessage>, StoreError> {
-        let Turn { now, behind, slot } = turn;
-        if let Some(slot) = slot.filter(|slot| pace::is_beyond(*slot, now)) {
-            let waits = DeliveryRecord {
-                next_at: Some(slot),
-                due_at: Some(pace::due_at(slot, now)),
-                ..before.clone()
-            };
-            return self.store.record_if_unchanged(&before, &waits).await.map(|_| None);
-        }
-        let due_at = (!before.state.is_final()).then(|| now.plus_millis(SENT_LEASE_MS));
-        let state = if before.state.is_final() {
-            before.state
-        } else {
-            DeliveryState::Queued
-        };
-        let after = DeliveryRecord {
-            state,
-            due_at,
-            next_at: None,
-            ..before.clone()
-        };
-        let marked = self.store.record_if_unchanged(&before, &after).await?;
-        // One that was sent already may still wait in a queue that is behind: it gets more time, no second message.
-        let waits = behind && before.state == DeliveryState::Queued;
-        Ok(
-            (marked == Recorded::Written && !state.is_final() && !waits).then(|| DeliveryMessage {
-                slot_ms: slot.map(Timestamp::as_millis),
-                ..message_of(&after)
-            }),
-        )
-    }
-
     async fn continue_job(&self, tenant: &TenantId, replay: &ReplayId, now: Timestamp) -> Result<bool, SweepError> {
         let Some(mut job) = self.store.job(tenant, replay).await? else {
             return Ok(false);
         };
         let lease = job.lease_until;
-        if job.is_finished() || lease > now {
+        if job.is_at_rest() || lease > now {
             return Ok(false);
         }
         // Pending, not running: whoever gets the message takes it at once.
@@ -257,24 +317,5 @@ impl Sweeper {
         };
         self.queues.send_replay(&message).await?;
         Ok(true)
-    }
-}
-
-/// The message of a recorded delivery: the dispatcher reads the record first, and the event for its content.
-pub(crate) fn message_of(record: &DeliveryRecord) -> DeliveryMessage {
-    DeliveryMessage {
-        tenant: record.tenant.clone(),
-        event: record.id.event.clone(),
-        accepted_at_ms: record.accepted_at.as_millis(),
-        shards: record.shards,
-        endpoint: record.id.endpoint.clone(),
-        // The dispatcher's copy is at most seconds old: as good as any version this record could name.
-        endpoint_version: 0,
-        replay: record.id.replay.clone(),
-        check: true,
-        probe: false,
-        content: None,
-        traceparent: record.traceparent.clone(),
-        slot_ms: None,
     }
 }

@@ -5,6 +5,7 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_platform::batch::{self, Record, Verdict};
+use redial_platform::failpoint;
 use redial_platform::keys::HOUR_MS;
 use redial_platform::message::{DeliveryMessage, Message, ReplayMessage, Unread};
 use redial_platform::metrics::{Metric, Recorder};
@@ -107,7 +108,9 @@ impl Sweeper {
             record.due_at = Some(due_at);
         }
         record.traceparent = record.traceparent.or_else(|| message.traceparent.clone());
+        failpoint::hit("intake.before_write");
         let recorded = self.store.record_state(&record).await?;
+        failpoint::hit("intake.after_write");
         match record.state {
             DeliveryState::Dead if recorded == Recorded::Written => {
                 recorder.count(Metric::Dead, 1);

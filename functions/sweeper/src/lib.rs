@@ -2,8 +2,12 @@
 //! intake, which concludes what the dispatcher could not, and never sends.
 
 mod due;
+mod forgotten;
+mod health;
 mod intake;
+mod late;
 mod paced;
+mod release;
 mod repair;
 mod rollup;
 

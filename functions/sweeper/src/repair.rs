@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::endpoint::EndpointState;
 use redial_domain::{DeliveryId, EndpointId, TenantId, Timestamp};
 use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::message::DeliveryMessage;
@@ -14,16 +13,14 @@ use redial_platform::store::config::{Change, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::erase;
 use redial_platform::store::events::StoredEvent;
-use redial_platform::store::lists::Range;
-use redial_platform::store::replays::ReplaySpec;
 use redial_platform::store::sweep::{CallEvent, SweepMark};
 
-use crate::due::message_of;
+use crate::release::message_of;
 use crate::rollup::Balance;
-use crate::{Summary, SweepError, Sweeper};
+use crate::{Summary, SweepError, Sweeper, health};
 
 /// Age at which an event's deliveries are expected to have a record, in milliseconds.
-const SETTLE_MS: i64 = 300_000;
+const SETTLE_MS: i64 = redial_platform::store::ledger::SETTLE_MS;
 /// Messages waiting in the delivery queue beyond which it is behind: a missing record then means nothing.
 pub(crate) const BEHIND: u64 = 20_000;
 /// Events of one shard that are looked at in one step.
@@ -31,15 +28,7 @@ const STEP: usize = 1_000;
 /// Time of one pass, in milliseconds: well within the function's timeout. The next pass goes on.
 const BUDGET_MS: i64 = 60_000;
 /// Hours that a stopped sweeper looks back.
-const LOOK_BACK_HOURS: i64 = 47;
-/// Age of an endpoint's change from which on its held deliveries should be gone, in milliseconds.
-const RELEASED_FROM_MS: i64 = 120_000;
-/// Age of an endpoint's change up to which they are looked for, in milliseconds.
-const RELEASED_TO_MS: i64 = 3_600_000;
-/// Held deliveries that are looked at for one that nothing will release.
-const FORGOTTEN: usize = 100;
-/// Replay jobs of a tenant that are looked at for one that is at work already.
-const RECENT_JOBS: usize = 50;
+const LOOK_BACK_HOURS: i64 = redial_platform::store::ledger::LOOK_BACK_HOURS;
 /// Events a second and shard beyond which a tenant's shards are doubled.
 const CROWDED_PER_S: u64 = 400;
 
@@ -155,6 +144,7 @@ impl Sweeper {
             events.retain(|event| event.accepted_at < reached);
             seen += events.len() as u64;
             self.send_missing(config, &events, summary).await?;
+            redial_platform::failpoint::hit("sweeper.before_mark");
             self.note_calls(tenant, &events).await?;
             mark.repaired = reached;
             self.store.put_sweep_mark(tenant, *mark).await?;
@@ -287,6 +277,9 @@ impl Sweeper {
         let (state, reason) = match stored.map(|stored| stored.endpoint.state) {
             _ if event.erased.is_some() => (DeliveryState::Canceled, erase::REASON.to_owned()),
             Some(state) if state.is_on_hold() => (DeliveryState::Held, format!("endpoint_{}", state.as_str())),
+            Some(_) if stored.is_some_and(|stored| stored.hold.is_some()) => {
+                (DeliveryState::Held, health::REASON.to_owned())
+            }
             Some(_) => (DeliveryState::Queued, String::new()),
             None => (DeliveryState::Canceled, "endpoint_deleted".to_owned()),
         };
@@ -331,49 +324,6 @@ impl Sweeper {
             return Ok(());
         };
         self.store.put_calls(tenant, &calls, expires_at).await
-    }
-
-    /// Asks again for what the release of an endpoint may have missed: a delivery that was being held while somebody
-    /// resumed the endpoint, or that the index did not show yet; and for what waits by a rate limit that was raised.
-    async fn release_forgotten(&self, config: &Arc<TenantConfig>) -> Result<(), SweepError> {
-        let now = self.clock.now();
-        let all = Range {
-            since: Timestamp::default(),
-            until: now.plus_millis(1),
-        };
-        let changed = config
-            .endpoints
-            .iter()
-            .map(|stored| &stored.endpoint)
-            .filter(|endpoint| {
-                let age_ms = now.millis_since(endpoint.updated_at);
-                endpoint.state == EndpointState::Active && (RELEASED_FROM_MS..RELEASED_TO_MS).contains(&age_ms)
-            });
-        for endpoint in changed {
-            let tenant = &config.tenant;
-            let held = self.store.latest_held(&tenant.id, &endpoint.id, FORGOTTEN, now).await?;
-            let forgotten = held.iter().any(|record| record.due_at.is_none())
-                || self.could_go_earlier(endpoint, &held, now).await?;
-            if forgotten && !self.is_being_released(&tenant.id, &endpoint.id).await? {
-                let spec = ReplaySpec::Range {
-                    endpoint: endpoint.id.clone(),
-                    since: all.since,
-                    until: all.until,
-                    state: Some(DeliveryState::Held),
-                };
-                self.asker.ask(config, spec).await?;
-                tracing::info!(tenant = %tenant.id, endpoint = %endpoint.id, "sweeper.held_forgotten");
-            }
-        }
-        Ok(())
-    }
-
-    /// True if a job that releases what is held for the endpoint is still at work.
-    async fn is_being_released(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
-        let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
-        Ok(jobs.items.iter().filter(|job| !job.is_finished()).any(|job| {
-            matches!(&job.spec, ReplaySpec::Range { endpoint: of, state: Some(DeliveryState::Held), .. } if of == endpoint)
-        }))
     }
 
     /// Doubles the shards of a tenant whose events crowd them.

@@ -2,23 +2,25 @@
 //! again with each later hour. The ledger falls out: matched = succeeded + queued + retrying + held + dead + canceled. Keeps
 //! no more of an hour in memory than a step of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{EndpointId, TenantId, Timestamp};
-use redial_platform::keys::{self, HOUR_MS};
+use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
+use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Tenant, TenantConfig};
+use redial_platform::store::deliveries::DeliveryRecord;
+use redial_platform::store::ledger::{LedgerQuestion, UNRECORDED_MS};
+use redial_platform::store::lists::Range;
 use redial_platform::store::sweep::{HourCounts, SweepMark};
 
+use crate::late::is_stranded;
 use crate::{Summary, SweepError, Sweeper};
 
-/// Hours after which an unfinished hour is no longer counted again: longer than the longest ladder.
+/// Hours after which an unfinished hour is no longer counted again: longer than the default ladder, and shorter than any dead
+/// letter is kept. What waits for longer is seen by `GET .../ledger`.
 const REOPEN_HOURS: i64 = 48;
-/// How long after its hour a delivery without a record counts as queued, in milliseconds. Unless the delivery queue is behind,
-/// a message spends its receives there and in the retry queue within 5.3 hours (3 times 6 minutes, 20 times 15 minutes), and
-/// the intake writes its record.
-const UNRECORDED_MS: i64 = 6 * HOUR_MS;
 /// Deliveries of one endpoint and shard that are read at once, if they spread over the hour.
 const SLICE: u64 = 10_000;
 /// Shortest stretch of time that is read at once, in milliseconds.
@@ -31,8 +33,42 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 pub(crate) struct Balance {
     /// Deliveries by which they do not.
     pub(crate) difference: u64,
-    /// Deliveries without a record that count as queued: the tenant is to be looked at again, also if it is quiet.
-    pub(crate) unrecorded: u64,
+    /// Deliveries without a record that count as queued, and those that wait for a retry: the tenant is to be looked at
+    /// again, also if it is quiet.
+    pub(crate) waiting: u64,
+}
+
+/// An hour that is to be counted.
+#[derive(Debug, Clone, Copy)]
+struct Hour {
+    since: Timestamp,
+    until: Timestamp,
+    /// The delivery queue is behind: whatever has no record may wait in it.
+    behind: bool,
+    /// Endpoints that matched nothing are looked through, too: for the first time, and until the hour balances.
+    whole: bool,
+}
+
+/// What is counted of an endpoint in an hour.
+#[derive(Debug, Default)]
+struct Tally {
+    counts: HourCounts,
+    /// Sums of fingerprints: equal numbers of other deliveries are no balance.
+    promised: u64,
+    recorded: u64,
+}
+
+impl Tally {
+    fn is_even(&self) -> bool {
+        self.counts.matched == self.counts.counted() && self.promised == self.recorded
+    }
+}
+
+/// Stands for an event in a sum that does not depend on the order.
+fn fingerprint(event: &EventId, accepted_at: Timestamp) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (event.as_str(), accepted_at.as_millis()).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Sweeper {
@@ -57,15 +93,24 @@ impl Sweeper {
         let open = earlier
             .into_iter()
             .filter(|(_, counts)| counts.is_open() || counts.difference() != 0)
-            .map(|(hour, _)| hour);
+            .map(|(hour, counts)| (hour, counts.difference() != 0));
         let fresh = (0..)
-            .map(|n| mark.rolled.plus_millis(n * HOUR_MS))
-            .take_while(|hour| *hour < settled);
+            .map(|n| (mark.rolled.plus_millis(n * HOUR_MS), true))
+            .take_while(|(hour, _)| *hour < settled);
         let mut balance = Balance::default();
-        for hour in open.chain(fresh).collect::<Vec<_>>() {
-            let counted = self.count_hour(config, hour, behind, summary).await?;
+        for (since, whole) in open.chain(fresh).collect::<Vec<_>>() {
+            let hour = Hour {
+                since,
+                until: since.plus_millis(HOUR_MS),
+                behind,
+                whole,
+            };
+            let counted = self.count_hour(config, hour, summary).await?;
             balance.difference += counted.difference;
-            balance.unrecorded += counted.unrecorded;
+            balance.waiting += counted.waiting;
+        }
+        if !behind {
+            balance.waiting += self.send_late(config, summary).await?;
         }
         mark.rolled = settled;
         Ok(Some(balance))
@@ -96,93 +141,162 @@ impl Sweeper {
     async fn count_hour(
         &self,
         config: &TenantConfig,
-        hour: Timestamp,
-        behind: bool,
+        hour: Hour,
         summary: &mut Summary,
     ) -> Result<Balance, SweepError> {
         let tenant = &config.tenant;
-        let end = hour.plus_millis(HOUR_MS);
-        let may_wait = behind || self.clock.now().millis_since(end) < UNRECORDED_MS;
-        let mut counts = self.matched(tenant, hour, end).await?;
-        let (mut total, mut balance, mut lost) = (HourCounts::default(), Balance::default(), 0);
-        for (endpoint, counts) in &mut counts {
-            self.count_recorded(tenant, endpoint, hour, end, counts).await?;
-            let unrecorded = u64::try_from(counts.difference()).unwrap_or(0);
-            if may_wait && unrecorded > 0 {
-                let queued = DeliveryState::Queued.as_str().to_owned();
-                *counts.states.entry(queued).or_default() += unrecorded;
-                balance.unrecorded += unrecorded;
-            } else {
-                lost += unrecorded;
-            }
-            balance.difference += counts.difference().unsigned_abs();
-            total.matched += counts.matched;
-            total.attempts += counts.attempts;
-            for (state, number) in &counts.states {
-                *total.states.entry(state.clone()).or_default() += number;
+        let may_wait = hour.behind || self.clock.now().millis_since(hour.until) < UNRECORDED_MS;
+        let mut tallies = self.matched(tenant, hour).await?;
+        if hour.whole {
+            for stored in &config.endpoints {
+                tallies.entry(stored.endpoint.id.clone()).or_default();
             }
         }
-        if total == HourCounts::default() {
+        let (mut total, mut balance, mut lost) = (HourCounts::default(), Balance::default(), 0);
+        for (endpoint, tally) in &mut tallies {
+            self.count_recorded(tenant, endpoint, hour, tally, summary).await?;
+            let missing = self.even_out(tenant, endpoint, hour, tally).await?;
+            let counts = &mut tally.counts;
+            if may_wait && missing > 0 {
+                let queued = DeliveryState::Queued.as_str().to_owned();
+                *counts.states.entry(queued).or_default() += missing;
+                balance.waiting += missing;
+            } else {
+                lost += missing;
+            }
+            balance.difference += counts.difference();
+            total.add(counts);
+        }
+        tallies.retain(|_, tally| tally.counts != HourCounts::default());
+        if tallies.is_empty() {
             return Ok(balance);
         }
-        let mut rows: Vec<(Option<EndpointId>, HourCounts)> = counts.into_iter().map(|(id, c)| (Some(id), c)).collect();
+        let mut rows: Vec<(Option<EndpointId>, HourCounts)> = Vec::with_capacity(tallies.len() + 1);
+        rows.extend(tallies.into_iter().map(|(id, tally)| (Some(id), tally.counts)));
         rows.push((None, total));
         summary.hours += rows.len() as u64;
-        let expires_at = hour.plus_millis(i64::from(tenant.retention_days) * DAY_MS);
-        self.store.put_hours(&tenant.id, hour, &rows, expires_at).await?;
+        let expires_at = hour.since.plus_millis(i64::from(tenant.retention_days) * DAY_MS);
+        self.store.put_hours(&tenant.id, hour.since, &rows, expires_at).await?;
         if lost > 0 {
-            tracing::error!(tenant = %tenant.id, %hour, lost, "sweeper.deliveries_lost");
-            self.send_lost(config, hour, end, summary).await?;
+            tracing::error!(tenant = %tenant.id, hour = %hour.since, lost, "sweeper.deliveries_lost");
+            self.send_lost(config, hour.since, hour.until, summary).await?;
         }
         Ok(balance)
     }
 
     /// How many events of an hour each endpoint matched.
-    async fn matched(
-        &self,
-        tenant: &Tenant,
-        hour: Timestamp,
-        end: Timestamp,
-    ) -> Result<BTreeMap<EndpointId, HourCounts>, StoreError> {
-        let mut counts: BTreeMap<EndpointId, HourCounts> = BTreeMap::new();
+    async fn matched(&self, tenant: &Tenant, hour: Hour) -> Result<BTreeMap<EndpointId, Tally>, StoreError> {
+        let mut tallies: BTreeMap<EndpointId, Tally> = BTreeMap::new();
         for shard in 0..tenant.shards {
-            let mut from = hour;
-            while from < end {
-                let (events, reached) = self.next_events(&tenant.id, shard, from, end, false).await?;
-                for endpoint in events.into_iter().flat_map(|event| event.matched) {
-                    counts.entry(endpoint).or_default().matched += 1;
+            let mut from = hour.since;
+            while from < hour.until {
+                let (events, reached) = self.next_events(&tenant.id, shard, from, hour.until, false).await?;
+                for event in events {
+                    let print = fingerprint(&event.id, event.accepted_at);
+                    for endpoint in event.matched {
+                        let tally = tallies.entry(endpoint).or_default();
+                        tally.counts.matched += 1;
+                        tally.promised = tally.promised.wrapping_add(print);
+                    }
                 }
                 from = reached;
             }
         }
-        Ok(counts)
+        Ok(tallies)
     }
 
-    /// Counts the recorded deliveries of an endpoint in an hour; not those that replays made.
+    /// Counts the recorded deliveries of an endpoint in an hour; not those that replays made. What stands still among all
+    /// of them is sent again.
     async fn count_recorded(
         &self,
         tenant: &Tenant,
         endpoint: &EndpointId,
-        hour: Timestamp,
-        end: Timestamp,
-        counts: &mut HourCounts,
+        hour: Hour,
+        tally: &mut Tally,
+        summary: &mut Summary,
     ) -> Result<(), StoreError> {
-        let slices = 1 + counts.matched / (u64::from(tenant.shards.max(1)) * SLICE);
+        let now = self.clock.now();
+        let slices = 1 + tally.counts.matched / (u64::from(tenant.shards.max(1)) * SLICE);
         let slice_ms = (HOUR_MS / i64::try_from(slices).unwrap_or(HOUR_MS)).max(MIN_SLICE_MS);
         for shard in 0..tenant.shards {
-            let mut from = hour;
-            while from < end {
-                let until = from.plus_millis(slice_ms).min(end);
+            let mut from = hour.since;
+            while from < hour.until {
+                let until = from.plus_millis(slice_ms).min(hour.until);
                 let records = self
                     .store
                     .deliveries_between(&tenant.id, endpoint, shard, from, until)
                     .await?;
                 for record in records.iter().filter(|record| record.id.replay.is_none()) {
-                    counts.count(record.state, record.attempts);
+                    tally.counts.count(record.state, record.attempts);
+                    let print = fingerprint(&record.id.event, record.accepted_at);
+                    tally.recorded = tally.recorded.wrapping_add(print);
+                }
+                for record in records.iter().filter(|record| !hour.behind && is_stranded(record, now)) {
+                    self.send_again(record, now, summary).await?;
                 }
                 from = until;
             }
         }
         Ok(())
     }
+
+    /// How many deliveries have no record. What does not fit is read again, strongly, delivery by delivery: a missing one
+    /// and one too many must not pass for a balance, and what was written while it was counted is no difference.
+    async fn even_out(
+        &self,
+        tenant: &Tenant,
+        endpoint: &EndpointId,
+        hour: Hour,
+        tally: &mut Tally,
+    ) -> Result<u64, StoreError> {
+        let (matched, counted) = (tally.counts.matched, tally.counts.counted());
+        if tally.is_even() {
+            return Ok(0);
+        }
+        if hour.behind && counted <= matched {
+            // There may be very many, and nothing follows from it.
+            return Ok(matched - counted);
+        }
+        let range = |since| Range {
+            since,
+            until: hour.until,
+        };
+        let (mut since, mut missing, mut exact) = (hour.since, 0, HourCounts::default());
+        while since < hour.until {
+            let question = LedgerQuestion {
+                tenant: &tenant.id,
+                shards: tenant.shards,
+                range: range(since),
+                endpoints: &[],
+                only: Some(endpoint),
+                // What expires meanwhile was counted, too.
+                now: Timestamp::default(),
+            };
+            let stretch = self.store.ledger(&question).await?;
+            let mut promised: BTreeSet<Key> = stretch
+                .events
+                .into_iter()
+                .map(|event| first_key(event.accepted_at, event.shards, &tenant.id, event.id, endpoint))
+                .collect();
+            exact.matched += promised.len() as u64;
+            for record in stretch.records.iter().filter(|record| record.id.replay.is_none()) {
+                exact.count(record.state, record.attempts);
+                exact.extra += u64::from(!promised.remove(&DeliveryRecord::key(record)));
+            }
+            missing += promised.len() as u64;
+            since = stretch.reached;
+        }
+        tally.counts = exact;
+        Ok(missing)
+    }
+}
+
+/// The key of an event's first delivery to an endpoint.
+fn first_key(accepted_at: Timestamp, shards: u16, tenant: &TenantId, event: EventId, endpoint: &EndpointId) -> Key {
+    let id = DeliveryId {
+        event,
+        endpoint: endpoint.clone(),
+        replay: None,
+    };
+    keys::delivery(tenant, &id, accepted_at, shards)
 }

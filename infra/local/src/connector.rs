@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,19 @@ pub trait Service: Send + Sync + 'static {
     /// Answers one request: `operation` is what follows the dot of `x-amz-target` (`PutItem`, `SendMessage`), or of a
     /// service that has no such header, Lambda, the path; `body` its JSON. Errors are answers too, in the AWS JSON shape.
     fn answer(&self, operation: &str, body: Bytes) -> impl Future<Output = Answer> + Send;
+
+    /// As [`Service::answer`], for a service behind a connection that can break; in process, none does.
+    ///
+    /// # Errors
+    /// [`Broken`]: nobody knows whether the call was executed.
+    fn exchange(&self, operation: &str, body: Bytes) -> impl Future<Output = Result<Answer, Broken>> + Send {
+        async move { Ok(self.answer(operation, body).await) }
+    }
 }
+
+/// A connection broke before the answer was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken;
 
 /// A DynamoDB client whose requests `service` answers.
 #[must_use]
@@ -182,7 +195,8 @@ impl<S: Service> HttpConnector for InProcess<S> {
                 .await
                 .map_err(|e| ConnectorError::user(e.into()))?
                 .into_bytes();
-            response(service.answer(&operation, body).await)
+            let answer = service.exchange(&operation, body).await;
+            response(answer.map_err(|Broken| ConnectorError::io(std::io::Error::from(ErrorKind::ConnectionReset).into()))?)
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod connector;
 pub mod dynamodb;
+pub mod faults;
 pub mod kms;
 pub mod permissions;
 pub mod runtime;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hold;
 use crate::outcome::{FailureCode, Outcome};
 use crate::retry::{self, RetryPolicy, Wait};
 use crate::timestamp::Timestamp;
@@ -73,9 +74,44 @@ pub enum DeadReason {
     Blocked,
     /// The event is no longer stored, so there is nothing to deliver.
     EventMissing,
+    /// It died so long ago that its endpoint does not keep it any more: only its event still tells of it. Never recorded.
+    RecordExpired,
 }
 
 impl DeadReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 5] = [
+        Self::AttemptsExhausted,
+        Self::Gone,
+        Self::Blocked,
+        Self::EventMissing,
+        Self::RecordExpired,
+    ];
+
+    /// The reason of that code.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// The sentence for people: what happened, and whether delivering it again can help. docs/OPERATIONS.md lists them all.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::AttemptsExhausted => {
+                "Every attempt that the retry policy allows failed: redrive it once its endpoint answers again."
+            }
+            Self::Gone => {
+                "The receiver answered 410 Gone, which disabled its endpoint: redrive it once the endpoint has a receiver."
+            }
+            Self::Blocked => {
+                "The endpoint's address is one that Redial does not connect to: redrive it once the endpoint has another URL."
+            }
+            Self::EventMissing => "The event is no longer stored: nothing is left to deliver.",
+            Self::RecordExpired => "It died longer ago than its endpoint keeps dead letters.",
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -84,6 +120,7 @@ impl DeadReason {
             Self::Gone => "gone",
             Self::Blocked => "blocked",
             Self::EventMissing => "event_missing",
+            Self::RecordExpired => "record_expired",
         }
     }
 }
@@ -194,7 +231,24 @@ pub fn explain(outcome: &Outcome, decision: &Decision, n: u32, policy: &RetryPol
         }
         Decision::Dead(DeadReason::Blocked) => format!("{happened}: trying again cannot help, the delivery is dead."),
         Decision::Dead(DeadReason::EventMissing) => "The event is no longer stored: the delivery is dead.".to_owned(),
+        Decision::Dead(reason @ DeadReason::RecordExpired) => reason.sentence().to_owned(),
     }
+}
+
+/// The sentence of a failed attempt whose delivery does not wait for its next one in the queue: because its endpoint is on
+/// hold (`full` false), or because too many wait there (`full`). `at` is the earliest moment of the next attempt.
+#[must_use]
+pub fn explain_held(outcome: &Outcome, at: Timestamp, n: u32, policy: &RetryPolicy, full: bool) -> String {
+    let (happened, next, attempts) = (what_happened(outcome), n + 1, policy.attempts());
+    if full {
+        let waiting = hold::MAX_WAITING;
+        return format!(
+            "{happened}: attempt {next} of {attempts} follows within minutes of {at}; {waiting} deliveries of the endpoint are being retried already."
+        );
+    }
+    format!(
+        "{happened}: the endpoint is on hold because it fails. Attempt {next} of {attempts} follows when it answers again, not before {at}."
+    )
 }
 
 #[cfg(test)]
@@ -248,6 +302,19 @@ mod tests {
             decide(&blocked, 1, &policy, NOW, 0.0),
             Decision::Dead(DeadReason::Blocked)
         );
+    }
+
+    #[test]
+    fn every_reason_of_a_dead_letter_is_explained_in_the_handbook() {
+        let page = include_str!("../../../docs/OPERATIONS.md");
+        for reason in DeadReason::ALL {
+            let row = format!("| `{}` | {} |", reason.as_str(), reason.sentence());
+            assert!(page.contains(&row), "docs/OPERATIONS.md lacks the row: {row}");
+            assert_eq!(DeadReason::parse(reason.as_str()), Some(reason));
+        }
+        let (_, table) = page.split_once("| reason | what it means |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|')).count();
+        assert_eq!(rows, DeadReason::ALL.len(), "a reason that there is not");
     }
 
     #[test]

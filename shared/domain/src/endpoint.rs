@@ -176,6 +176,11 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// What is held of events accepted before this moment stays held until somebody asks for it by name: whoever asked for
+    /// the endpoint to be delivered to again chose so. Nothing of it is drained, released or made a probe by itself; what
+    /// has a `due_at` of its own goes then. `None`: nothing is kept back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
 }
 
 impl Endpoint {
@@ -189,6 +194,12 @@ impl Endpoint {
             return Some(Miss::NotInProfile);
         }
         self.settings.filter.miss(event_type, agent)
+    }
+
+    /// The first moment of acceptance from which on what is held goes by itself, once the endpoint is delivered to.
+    #[must_use]
+    pub fn drained_since(&self) -> Timestamp {
+        self.kept_until.unwrap_or_default()
     }
 
     /// True if an event of this type and agent is to be delivered (or held) here.
@@ -279,6 +290,7 @@ mod tests {
             version: 1,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            kept_until: None,
         };
         let name = EventTypeName::parse("call.ended").unwrap();
         assert_eq!(
@@ -303,6 +315,7 @@ mod tests {
             version: 1,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            kept_until: None,
         };
         let miss = |name: &str| endpoint.miss(&EventTypeName::parse(name).unwrap(), None);
         assert_eq!(

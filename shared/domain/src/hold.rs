@@ -1,9 +1,13 @@
 //! When an endpoint that fails is put on hold, how it is probed, and when it is let go: thresholds, ladder and states, as pure
 //! functions. Decides nothing about a single delivery. docs/RELIABILITY.md has the table.
 
+mod circuit;
+
 use serde::{Deserialize, Serialize};
 
 use crate::timestamp::Timestamp;
+
+pub use circuit::{Action, Circuit, Happening, Mend, mend};
 
 /// Failures in a row, with no success between, that put an endpoint on hold.
 pub const FAILURES_IN_ROW: u32 = 10;
@@ -21,6 +25,11 @@ pub const PROBE_WAITS_S: [u32; 5] = [15, 30, 60, 120, 300];
 pub const MAX_WAITING: u32 = 100;
 /// Deliveries a second at which what was held is let go, unless the endpoint's own limit is lower.
 pub const DRAIN_PER_S: u32 = 100;
+
+/// Why a delivery is held whose endpoint is on hold because it fails: without a time, until the endpoint answers.
+pub const REASON: &str = "endpoint_failing";
+/// Why a delivery is held that may be tried again at its time, but not wait for it in the queue: [`MAX_WAITING`] do.
+pub const REASON_FULL: &str = "retries_full";
 
 /// Why an endpoint is on hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,8 +92,23 @@ pub const fn opens(numbers: &Numbers) -> Option<HoldReason> {
 /// When the next probe follows one sent at `now`, `probes` of this hold having been sent with it.
 #[must_use]
 pub fn next_probe_at(probes: u32, now: Timestamp) -> Timestamp {
-    let step = usize::try_from(probes).unwrap_or(usize::MAX).min(PROBE_WAITS_S.len() - 1);
+    let step = usize::try_from(probes)
+        .unwrap_or(usize::MAX)
+        .min(PROBE_WAITS_S.len() - 1);
     now.plus_millis(i64::from(PROBE_WAITS_S[step]) * 1000)
+}
+
+/// When an endpoint that is on hold since `since` is looked at again if nothing could be sent as a probe at `now`: at the
+/// next step of the ladder, as if all steps before it had been taken.
+#[must_use]
+pub fn next_look_at(since: Timestamp, now: Timestamp) -> Timestamp {
+    let mut probes = 0;
+    let mut at = since;
+    while at <= now && usize::try_from(probes).is_ok_and(|step| step < PROBE_WAITS_S.len()) {
+        at = next_probe_at(probes, at);
+        probes += 1;
+    }
+    if at > now { at } else { next_probe_at(probes, now) }
 }
 
 /// True if an endpoint that has failed since `failing_since` is to be disabled.
@@ -121,9 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_found_nothing_to_send_is_followed_by_one_on_the_ladder() {
+        let since = Timestamp::from_millis(1_795_000_000_000);
+        let next = |after_s: i64| next_look_at(since, since.plus_millis(after_s * 1000)).millis_since(since) / 1000;
+        assert_eq!(
+            [next(0), next(14), next(15), next(45), next(110)],
+            [15, 15, 45, 105, 225]
+        );
+        assert_eq!([next(225), next(524), next(525), next(9_000)], [525, 525, 825, 9_300]);
+    }
+
+    #[test]
     fn probes_follow_the_ladder_and_stay_on_its_last_step() {
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let waits: Vec<i64> = (0..7).map(|probes| next_probe_at(probes, now).millis_since(now) / 1000).collect();
+        let waits: Vec<i64> = (0..7)
+            .map(|probes| next_probe_at(probes, now).millis_since(now) / 1000)
+            .collect();
         assert_eq!(waits, [15, 30, 60, 120, 300, 300, 300]);
     }
 }

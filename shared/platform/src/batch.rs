@@ -57,10 +57,7 @@ impl From<&SqsMessage> for Record {
     }
 }
 
-/// Handles every record of `event` at once and answers which are to come again.
-///
-/// A handler that panics counts as [`Verdict::Again`], and as a fault of ours. Where a verdict names a moment, the
-/// message's visibility is set to it; if that fails, the queue's own timeout backs off.
+/// Handles every record of `event` at once and answers which are to come again ([`verdicts`], [`answer`]).
 pub async fn each<F, R>(
     event: SqsEvent,
     queues: &Queues,
@@ -68,6 +65,18 @@ pub async fn each<F, R>(
     recorder: &Recorder,
     handle: F,
 ) -> SqsBatchResponse
+where
+    F: Fn(Record) -> R,
+    R: Future<Output = Verdict>,
+{
+    let verdicts = verdicts(&event, clock, recorder, handle).await;
+    answer(&event, verdicts, queues, clock).await
+}
+
+/// Handles every record of `event` at once; answers what is to become of each, in their order.
+///
+/// A handler that panics counts as [`Verdict::Again`], and as a fault of ours.
+pub async fn verdicts<F, R>(event: &SqsEvent, clock: &Clock, recorder: &Recorder, handle: F) -> Vec<Verdict>
 where
     F: Fn(Record) -> R,
     R: Future<Output = Verdict>,
@@ -87,7 +96,12 @@ where
             verdict
         }
     });
-    let verdicts = join_all(verdicts).await;
+    join_all(verdicts).await
+}
+
+/// Answers which records of `event` are to come again, by their verdicts in its order. Where a verdict names a moment, the
+/// message's visibility is set to it; if that fails, the queue's own timeout backs off.
+pub async fn answer(event: &SqsEvent, verdicts: Vec<Verdict>, queues: &Queues, clock: &Clock) -> SqsBatchResponse {
     let now = clock.now();
     let mut failures = Vec::new();
     let mut waits: HashMap<&str, Vec<(String, i64)>> = HashMap::new();

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// A clock, cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The operating system's.
+    /// The operating system's; of the fault build, as fast as `REDIAL_WARP` says (docs/RELIABILITY.md).
     #[default]
     System,
     /// Stands still until it is moved, or until everybody who works by it sleeps. For tests.
@@ -53,6 +53,54 @@ impl Clock {
         }
     }
 
+    /// The moment it is for the operating system, also where everybody else's time runs faster: to measure by how long
+    /// something really takes.
+    #[must_use]
+    pub fn wall() -> Timestamp {
+        Timestamp::from_millis(real_us() / 1000)
+    }
+
+    /// How many milliseconds pass by this clock while really `real_ms` do: as many, but in the fault build. For moments by
+    /// which something must be over that takes real time, such as a request with its timeout.
+    #[must_use]
+    pub fn span_ms(&self, real_ms: i64) -> i64 {
+        #[cfg(feature = "failpoints")]
+        if let (Self::System, Some(warp)) = (self, warp()) {
+            return warp.span_ms(real_ms);
+        }
+        real_ms
+    }
+
+    /// How long it really takes until so much has passed by this clock: as long, but in the fault build. A manual clock's
+    /// time passes when it is told to; nobody sleeps for it.
+    #[must_use]
+    pub fn real(&self, span: Duration) -> Duration {
+        #[cfg(feature = "failpoints")]
+        if let (Self::System, Some(warp)) = (self, warp()) {
+            return warp.real(span);
+        }
+        span
+    }
+
+    /// How many of this clock's milliseconds pass in a real one.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        #[cfg(feature = "failpoints")]
+        if let (Self::System, Some(warp)) = (self, warp()) {
+            return warp.rate();
+        }
+        1.0
+    }
+
+    /// Whether `REDIAL_WARP` can be obeyed. To be asked once, at the start: a clock has nobody to tell.
+    ///
+    /// # Errors
+    /// [`crate::warp::InvalidWarp`] says what cannot be understood.
+    #[cfg(feature = "failpoints")]
+    pub fn check() -> Result<(), &'static crate::warp::InvalidWarp> {
+        crate::warp::told(real_us).as_ref().map(|_| ())
+    }
+
     /// Moves a manual clock forward to `moment`; never back. The system's clock does not move.
     pub fn advance_to(&self, moment: Timestamp) {
         if let Self::Manual(steps) = self {
@@ -79,7 +127,7 @@ impl Clock {
             Self::System => {
                 let left_ms = u64::try_from(moment.millis_since(self.now())).unwrap_or(0);
                 if left_ms > 0 {
-                    tokio::time::sleep(Duration::from_millis(left_ms)).await;
+                    tokio::time::sleep(self.real(Duration::from_millis(left_ms))).await;
                 }
             }
             Self::Manual(steps) => {
@@ -140,11 +188,25 @@ impl Drop for Awake {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one call: everybody else takes a Clock")]
+/// What the fault tool told this process.
+#[cfg(feature = "failpoints")]
+fn warp() -> Option<crate::warp::Warp> {
+    crate::warp::told(real_us).as_ref().ok().copied().flatten()
+}
+
 fn system_ms() -> i64 {
+    #[cfg(feature = "failpoints")]
+    if let Some(warp) = warp() {
+        return warp.now_ms(real_us());
+    }
+    real_us() / 1000
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one call: everybody else takes a Clock")]
+fn real_us() -> i64 {
     // A clock before 1970 reads as 1970: nothing can be right then, and nothing should panic.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -18,25 +18,51 @@ pub use plan::InvalidKill;
 
 /// Every point, and where it is. Each is at one place in the sources; a test looks for it there.
 #[cfg(any(test, feature = "failpoints"))]
-pub const POINTS: [(&str, &str); 18] = [
-    ("ingest.before_write", "an event's time row is stored, if it needs one; the event is not"),
+pub const POINTS: [(&str, &str); 17] = [
+    (
+        "ingest.before_write",
+        "an event's time row is stored, if it needs one; the event is not",
+    ),
     ("ingest.after_write", "an event is stored; nothing of it is sent"),
-    ("ingest.before_answer", "all is stored and sent; the platform has no answer"),
-    ("queue.in_sends", "ingest, replay or sweeper: some batches of ten are sent, others not"),
-    ("dispatcher.after_receive", "a batch is received; nothing is done with it"),
-    ("dispatcher.in_post", "a request is on its way; its answer is not there, or not looked at"),
-    ("dispatcher.after_2xx", "the receiver has taken it; nobody has written that down"),
-    ("dispatcher.after_record", "an attempt is written down; SQS is not answered"),
+    (
+        "ingest.before_answer",
+        "all is stored and sent; the platform has no answer",
+    ),
+    (
+        "queue.in_sends",
+        "ingest, replay or sweeper: a batch of ten is not sent; those before it are, or are on their way",
+    ),
+    (
+        "dispatcher.after_receive",
+        "a batch is received; nothing is done with it",
+    ),
+    (
+        "dispatcher.in_post",
+        "a request is on its way; its answer is not there, or not looked at",
+    ),
+    (
+        "dispatcher.after_2xx",
+        "the receiver has taken it; nobody has written that down",
+    ),
+    (
+        "dispatcher.after_record",
+        "an attempt is written down; SQS is not answered",
+    ),
     ("dispatcher.half_batch", "half of a batch of two or more is done"),
     ("replay.asked", "a job is stored; its message is not sent"),
     ("replay.in_page", "a page is noted; it is not sent"),
     ("replay.before_save", "a page is sent; the job does not say so"),
     ("sweeper.in_page", "due deliveries are marked as sent; they are not"),
     ("sweeper.after_send", "due deliveries are sent"),
-    ("sweeper.in_repair", "deliveries without a record are found; they are not sent"),
-    ("sweeper.before_mark", "a stretch of events is repaired; it is not marked as such"),
+    (
+        "sweeper.before_mark",
+        "a stretch of events is repaired; it is not marked as such",
+    ),
     ("intake.before_write", "a dead letter is read; nothing is written"),
-    ("intake.after_write", "a dead letter is written down; it is still in its queue"),
+    (
+        "intake.after_write",
+        "a dead letter is written down; it is still in its queue",
+    ),
 ];
 
 /// What this process was told, read when the first point is passed.
@@ -128,10 +154,7 @@ impl Half {
 fn die(point: &'static str, n: u64) -> ! {
     tracing::error!(target: "faults", point, n, "killed");
     #[cfg(unix)]
-    drop(rustix::process::kill_process(
-        rustix::process::getpid(),
-        rustix::process::Signal::KILL,
-    ));
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     // Where there is no such signal.
     std::process::abort()
 }

@@ -212,6 +212,10 @@ pub fn due_partitions() -> impl Iterator<Item = String> {
     (0..DUE_SHARDS).map(|n| format!("due/{n}"))
 }
 
+/// Partition of `by_due` for endpoints that are to be probed or were just let go. One of its own: they are few, and wait
+/// behind nobody's deliveries; and a release that knows nothing of them does not find them in its way.
+pub const DUE_HEALTH: &str = "due/health";
+
 /// Partition of the failed attempts of an event's deliveries.
 #[must_use]
 pub fn attempts_partition(tenant: &TenantId, event: &EventId) -> String {

@@ -29,6 +29,8 @@ pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod test_limit;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod warp;
 
 pub use clock::Clock;
 pub use metrics::Metrics;

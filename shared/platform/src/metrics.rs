@@ -33,6 +33,10 @@ pub enum Metric {
     Dead,
     /// Deliveries that were set aside to wait outside the queues.
     Held,
+    /// Endpoints that were put on hold because they fail.
+    Opened,
+    /// Endpoints that were let go because they answer again.
+    Closed,
     /// Deliveries that were made to wait for their endpoint's rate limit.
     Paced,
     /// From the moment an event was accepted to the end of a delivery's first attempt.
@@ -57,7 +61,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Accepted,
         Self::Refused,
         Self::Warned,
@@ -66,6 +70,8 @@ impl Metric {
         Self::Failed,
         Self::Dead,
         Self::Held,
+        Self::Opened,
+        Self::Closed,
         Self::Paced,
         Self::FirstAttemptLatency,
         Self::Sweeps,
@@ -90,6 +96,8 @@ impl Metric {
             Self::Failed => "Failed",
             Self::Dead => "Dead",
             Self::Held => "Held",
+            Self::Opened => "Opened",
+            Self::Closed => "Closed",
             Self::Paced => "Paced",
             Self::FirstAttemptLatency => "FirstAttemptLatency",
             Self::Sweeps => "Sweeps",

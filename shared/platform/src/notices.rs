@@ -6,6 +6,7 @@
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::Endpoint;
 use redial_domain::event::Content;
+use redial_domain::hold::{DISABLE_AFTER_MS, Hold};
 use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, EventTypeName, TenantId, Timestamp, catalogue};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ use crate::random::Random;
 use crate::store::config::TenantConfig;
 use crate::store::deliveries::DeliveryRecord;
 use crate::store::events::{PutEvent, StoredEvent};
+use crate::store::health::Health;
 use crate::store::{Store, StoreError};
 
 /// The tenant that is told about all others; what is about itself is told to nobody. An operator makes it like any tenant.
@@ -30,8 +32,16 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Notice<'a> {
+    /// `endpoint.failing`: attempts at it have begun to fail. What is known of them.
+    EndpointFailing(&'a Endpoint, &'a Health),
+    /// `endpoint.held`: it fails, and what is for it is held. Why, and what is known of its attempts.
+    EndpointHeld(&'a Endpoint, &'a Hold, &'a Health),
+    /// `endpoint.recovered`: it answers again. The hold that is over.
+    EndpointRecovered(&'a Endpoint, &'a Hold),
     /// `endpoint.disabled`: its receiver answered 410.
     EndpointGone(&'a Endpoint),
+    /// `endpoint.disabled`: it has failed for so long that it is asked no more (`hold::DISABLE_AFTER_MS`).
+    EndpointGivenUp(&'a Endpoint, &'a Health),
     /// `delivery.dead`: it will not be tried again. Its endpoint, if that exists still.
     DeliveryDead(&'a DeliveryRecord, Option<&'a Endpoint>),
 }
@@ -39,69 +49,81 @@ pub enum Notice<'a> {
 impl Notice<'_> {
     const fn event_type(&self) -> &'static str {
         match self {
-            Self::EndpointGone(_) => "endpoint.disabled",
+            Self::EndpointFailing(..) => "endpoint.failing",
+            Self::EndpointHeld(..) => "endpoint.held",
+            Self::EndpointRecovered(..) => "endpoint.recovered",
+            Self::EndpointGone(_) | Self::EndpointGivenUp(..) => "endpoint.disabled",
             Self::DeliveryDead(..) => "delivery.dead",
         }
     }
 
-    const fn tenant(&self) -> &TenantId {
+    /// Whose endpoint, and which, it is about.
+    const fn about(&self) -> (&TenantId, &EndpointId) {
         match self {
-            Self::EndpointGone(endpoint) => &endpoint.tenant,
-            Self::DeliveryDead(record, _) => &record.tenant,
+            Self::EndpointFailing(endpoint, _)
+            | Self::EndpointHeld(endpoint, ..)
+            | Self::EndpointRecovered(endpoint, _)
+            | Self::EndpointGone(endpoint)
+            | Self::EndpointGivenUp(endpoint, _) => (&endpoint.tenant, &endpoint.id),
+            Self::DeliveryDead(record, _) => (&record.tenant, &record.id.endpoint),
         }
     }
 
+    const fn tenant(&self) -> &TenantId {
+        self.about().0
+    }
+
     const fn endpoint(&self) -> &EndpointId {
-        match self {
-            Self::EndpointGone(endpoint) => &endpoint.id,
-            Self::DeliveryDead(record, _) => &record.id.endpoint,
-        }
+        self.about().1
     }
 
     /// True if it is about the delivery of an operational event.
     fn is_about_itself(&self) -> bool {
         match self {
-            Self::EndpointGone(_) => false,
             Self::DeliveryDead(record, _) => is_operational(&record.event_type),
+            _ => false,
         }
     }
 
     /// `data` of the event, as its type's schema in the catalogue says.
     fn data(&self, at: Timestamp) -> Value {
         let mut data = Map::new();
-        let mut set = |name: &str, value: Value| data.insert(name.to_owned(), value);
-        set("tenant", json!(self.tenant()));
-        set("endpoint", json!(self.endpoint()));
-        set("at", json!(at));
-        match self {
-            Self::EndpointGone(endpoint) => {
-                set("url", json!(endpoint.settings.url));
-                set("reason", json!("The receiver answered 410 Gone."));
-                set("status", json!(410));
-                set("code", Value::Null);
+        data.insert("tenant".to_owned(), json!(self.tenant()));
+        data.insert("endpoint".to_owned(), json!(self.endpoint()));
+        data.insert("at".to_owned(), json!(at));
+        let more = match self {
+            Self::EndpointFailing(endpoint, health) => {
+                let failures = health.numbers.failures_in_row;
+                of_health(endpoint, health, &format!("The last {failures} attempts failed."))
             }
-            Self::DeliveryDead(record, endpoint) => {
-                if let Some(endpoint) = endpoint {
-                    set("url", json!(endpoint.settings.url));
-                }
-                let (status, last) = (record.last.as_ref().and_then(|last| last.status), record.last.as_ref());
-                let code = last.map_or_else(|| record.reason.clone(), |last| Some(last.code.clone()));
-                set("event", json!(record.id.event));
-                set("event_type", json!(record.event_type));
-                set("delivery", json!(record.id));
-                set("attempts", json!(record.attempts));
-                set("status", json!(status));
-                set("code", json!(code.filter(|_| status.is_none())));
-                set("reason", json!(sentence(record)));
+            Self::EndpointHeld(endpoint, hold, health) => of_health(endpoint, health, hold.reason.sentence()),
+            Self::EndpointGivenUp(endpoint, health) => {
+                let days = DISABLE_AFTER_MS / DAY_MS;
+                of_health(endpoint, health, &format!("No attempt succeeded for {days} days."))
             }
+            Self::EndpointRecovered(endpoint, hold) => json!({
+                "url": endpoint.settings.url,
+                "reason": "A probe succeeded.",
+                "down_s": seconds(at.millis_since(hold.since)),
+            }),
+            Self::EndpointGone(endpoint) => json!({
+                "url": endpoint.settings.url,
+                "reason": "The receiver answered 410 Gone.",
+                "status": 410,
+                "code": null,
+            }),
+            Self::DeliveryDead(record, endpoint) => of_dead(record, *endpoint),
+        };
+        if let Value::Object(more) = more {
+            data.extend(more);
         }
         Value::Object(data)
     }
 
     fn related(&self) -> impl Iterator<Item = (String, String)> {
         let event = match self {
-            Self::EndpointGone(_) => None,
             Self::DeliveryDead(record, _) => Some(("event", record.id.event.to_string())),
+            _ => None,
         };
         let about = [
             ("tenant", self.tenant().to_string()),
@@ -109,6 +131,44 @@ impl Notice<'_> {
         ];
         about.into_iter().chain(event).map(|(name, id)| (name.to_owned(), id))
     }
+}
+
+/// How many deliveries wait is left out: nobody counts them where health changes, and the backlog's own page does.
+fn of_health(endpoint: &Endpoint, health: &Health, reason: &str) -> Value {
+    let last = health.last_failure.as_ref();
+    let status = last.and_then(|last| last.status);
+    let code = last.filter(|_| status.is_none()).map(|last| &last.code);
+    json!({
+        "url": endpoint.settings.url,
+        "reason": reason,
+        "failures_in_row": health.numbers.failures_in_row,
+        "status": status,
+        "code": code,
+    })
+}
+
+fn of_dead(record: &DeliveryRecord, endpoint: Option<&Endpoint>) -> Value {
+    let (status, last) = (record.last.as_ref().and_then(|last| last.status), record.last.as_ref());
+    let code = last.map_or_else(|| record.reason.clone(), |last| Some(last.code.clone()));
+    let mut data = json!({
+        "event": record.id.event,
+        "event_type": record.event_type,
+        "delivery": record.id,
+        "attempts": record.attempts,
+        "status": status,
+        "code": code.filter(|_| status.is_none()),
+        "reason": sentence(record),
+    });
+    if let Some(endpoint) = endpoint {
+        data["url"] = json!(endpoint.settings.url);
+    }
+    data
+}
+
+/// Milliseconds as seconds, with tenths.
+fn seconds(ms: i64) -> f64 {
+    let tenths = i32::try_from(ms.max(0) / 100).unwrap_or(i32::MAX);
+    f64::from(tenths) / 10.0
 }
 
 fn sentence(record: &DeliveryRecord) -> String {

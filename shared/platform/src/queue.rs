@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttribut
 use futures_util::StreamExt as _;
 use redial_domain::Timestamp;
 
+use crate::failpoint;
 use crate::message::{DeliveryMessage, ReplayMessage};
 use crate::pace;
 
@@ -131,6 +132,7 @@ impl Queues {
                     call = call.entries(entry);
                 }
             }
+            failpoint::hit("queue.in_sends");
             let answer = call.send().await.map_err(sqs("SendMessageBatch"))?;
             let failed: HashSet<String> = answer.failed.into_iter().map(|failed| failed.id).collect();
             let mut id = 0;

@@ -3,8 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use redial_domain::{DeliveryId, EventId, TenantId, Timestamp};
-use redial_platform::{blob, keys};
+use redial_local::connector::{Answer, Service, dynamodb_client};
+use redial_local::dynamodb::Dynamo;
+use redial_platform::store::Tables;
+use redial_platform::{Random, Store, blob, keys};
+use redial_replay::Eraser;
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Endpoint, World, ms_of};
@@ -353,34 +358,46 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
     );
 }
 
+/// Tables that are gone for a worker once it comes to event `e3`.
+struct UntilE3(Dynamo);
+
+impl Service for UntilE3 {
+    async fn answer(&self, operation: &str, body: Bytes) -> Answer {
+        let request: Value = serde_json::from_slice(&body).unwrap();
+        if operation == "PutItem" && request["Item"]["pk"]["S"] == "i/acme/e3" {
+            return Answer::error(400, "AccessDeniedException", "crashed");
+        }
+        self.0.answer(operation, body).await
+    }
+}
+
 #[tokio::test]
 async fn an_erasure_whose_worker_crashed_is_finished_by_the_sweeper() {
     let world = World::new().await;
-    let endpoints = Endpoints::new(&world).await;
+    Endpoints::new(&world).await;
     for n in 0..4 {
         world.post(event(&format!("e{n}"), "call-77")).await;
     }
     world.settle().await;
-    // A delivery that cannot be read stops the erasure halfway.
     let tenant = TenantId::parse("acme").unwrap();
-    let e3 = EventId::parse("e3").unwrap();
-    let stored = world.store().event(&tenant, &e3, Timestamp::default()).await;
-    let stored = stored.unwrap().unwrap();
-    let id = DeliveryId::parse(&format!("e3.{}", endpoints.works.id)).unwrap();
-    let key = keys::delivery(&tenant, &id, stored.accepted_at, stored.shards);
-    let key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
-    let set = |form: u64| {
-        json!({"TableName": "EventsTable", "Key": key, "UpdateExpression": "SET fv = :fv",
-            "ExpressionAttributeValues": {":fv": {"N": form.to_string()}}})
+    let config = world.store().tenant_config(&tenant).await.unwrap().unwrap();
+    let (dynamo, queues, clock) = world.services();
+    let tables = Tables {
+        config: "ConfigTable".to_owned(),
+        events: "EventsTable".to_owned(),
     };
-    world.in_table("UpdateItem", &set(99)).await;
-    let failed = erase(&world, "calls/call-77", 500).await;
-    assert_eq!(failed["code"], "internal");
+    let crashes = Eraser {
+        store: Store::new(dynamodb_client(UntilE3(dynamo)), tables),
+        queues,
+        clock,
+        random: Random::seeded(8),
+    };
+    let crashed = crashes.erase_call(&config.tenant, "call-77", "test").await;
+    assert!(crashed.is_err_and(|error| !error.is_unreadable()));
     let running = world.get("/v1/tenants/acme/erasures").await["items"][0].clone();
     assert_eq!(running["complete"], false);
     assert!(!left(&world, CANARY).await.is_empty());
 
-    world.in_table("UpdateItem", &set(1)).await;
     world.pass_ms(301_000).await;
     assert_eq!(world.sweep().await.continued, 1);
     world.settle().await;

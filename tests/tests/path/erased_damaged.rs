@@ -104,3 +104,70 @@ async fn a_damaged_record_of_a_delivery_is_erased_with_its_event() {
         (&json!("canceled"), &json!("erased"))
     );
 }
+
+/// The receipt of an erasure.
+async fn receipt(world: &World, erased: &Value) -> Value {
+    let id = erased["id"].as_str().unwrap();
+    world.get(&format!("/v1/tenants/acme/erasures/{id}")).await
+}
+
+#[tokio::test]
+async fn an_event_of_a_call_that_cannot_be_read_holds_back_no_other_and_is_named_until_it_can_be() {
+    let world = World::new().await;
+    world.endpoint("acme", Behaviour::Echo(200), json!({})).await;
+    for n in 0..3 {
+        world.post(event(&format!("noted{n}"), "c1")).await;
+    }
+    world.settle().await;
+    world.pass_ms(301_000).await;
+    world.sweep().await;
+    world.settle().await;
+    // The sweeper has noted these; of the next only their own rows tell.
+    for n in 0..3 {
+        world.post(event(&format!("new{n}"), "c1")).await;
+    }
+    world.settle().await;
+    let key = |pk: &str, sk: &str| json!({"pk": {"S": pk}, "sk": {"S": sk}});
+    let mut damaged = vec![key("i/acme/noted1", "event"), key("i/acme/new1", "event")];
+    let rows = keys(&world, "EventsTable", &["e/acme/"]).await;
+    let of_new = |row: &&Value| row["sk"]["S"].as_str().unwrap().ends_with("~new1");
+    damaged.push(rows.iter().find(of_new).unwrap().clone());
+    for row in &damaged {
+        damage(&world, "EventsTable", row, "SET fv = :newer").await;
+    }
+
+    let erased = world
+        .call("DELETE", "/v1/tenants/acme/calls/c1", Value::Null, 202)
+        .await;
+    assert_eq!(
+        (&erased["events"], &erased["unreadable"], &erased["unreadable_count"]),
+        (&json!(4), &json!(["noted1", "new1"]), &json!(2)),
+        "{erased}"
+    );
+    // The second look, and one a day later: nothing is complete that was not seen.
+    for pass_ms in [601_000, 86_401_000] {
+        world.pass_ms(pass_ms).await;
+        world.sweep().await;
+        world.settle().await;
+        let receipt = receipt(&world, &erased).await;
+        assert_eq!(
+            (&receipt["complete"], &receipt["events"], &receipt["unreadable_count"]),
+            (&json!(false), &json!(4), &json!(2)),
+            "{receipt}"
+        );
+    }
+    for row in &damaged {
+        damage(&world, "EventsTable", row, "REMOVE fv").await;
+    }
+    world.pass_ms(86_401_000).await;
+    world.sweep().await;
+    world.settle().await;
+    let receipt = receipt(&world, &erased).await;
+    assert_eq!(
+        (&receipt["complete"], &receipt["events"], &receipt["unreadable"]),
+        (&json!(true), &json!(6), &json!([])),
+        "{receipt}"
+    );
+    assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
+    assert_eq!(world.call_events("acme", "c1").await, []);
+}

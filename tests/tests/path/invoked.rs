@@ -34,33 +34,34 @@ fn filled_in(name: &str, values: &Value) -> String {
 }
 
 fn replay_of(name: &str) -> Wish {
-    Invoked::parse(&file(name), NOW).unwrap().wish
+    Invoked::parse(&file(name)).unwrap().wish
 }
 
-fn state_of(wish: &Wish) -> Option<DeliveryState> {
-    match wish {
-        Wish::Begin(ReplaySpec::Range { state, .. }) => *state,
+fn spec_of(name: &str) -> ReplaySpec {
+    match replay_of(name) {
+        Wish::Begin(asked) => asked.spec,
+        other => panic!("a replay, not {other:?}"),
+    }
+}
+
+fn state_of(name: &str) -> Option<DeliveryState> {
+    match spec_of(name) {
+        ReplaySpec::Range { state, .. } => state,
         other => panic!("a range, not {other:?}"),
     }
 }
 
 #[test]
 fn every_test_event_is_what_its_name_says() {
-    assert!(matches!(
-        replay_of("replay-event.json"),
-        Wish::Begin(ReplaySpec::Event(_))
-    ));
-    assert!(matches!(
-        replay_of("replay-delivery.json"),
-        Wish::Begin(ReplaySpec::Delivery(_))
-    ));
+    assert!(matches!(spec_of("replay-event.json"), ReplaySpec::Event(_)));
+    assert!(matches!(spec_of("replay-delivery.json"), ReplaySpec::Delivery(_)));
     assert!(matches!(replay_of("replay-progress.json"), Wish::Look(_)));
     assert_eq!(
-        state_of(&replay_of("replay-endpoint-dead.json")),
+        state_of("replay-endpoint-dead.json"),
         Some(DeliveryState::Dead)
     );
     assert_eq!(
-        state_of(&replay_of("replay-endpoint-held.json")),
+        state_of("replay-endpoint-held.json"),
         Some(DeliveryState::Held)
     );
 

@@ -8,7 +8,7 @@ use redial_platform::message::DeliveryMessage;
 use redial_platform::{Random, blob};
 use serde_json::{Value, json};
 
-use super::erased::event;
+use super::erased::{event, left};
 use crate::world::{Behaviour, Endpoint, World, ms_of};
 
 const TENANT: &str = "/v1/tenants/acme";
@@ -142,6 +142,31 @@ async fn a_late_message_of_the_former_tenant_writes_nothing_into_the_new_one() {
         .await;
     world.run_to_the_end().await;
     assert_eq!(world.requests(&new).len(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_the_former_tenant_writes_nothing_into_the_new_one() {
+    let world = World::new().await;
+    let former = make(&world, "made.before").await;
+    let letter = message("e1", &former, ms_of(&world.now()));
+    erase(&world).await;
+    let new = make(&world, "made.after").await;
+    // The new one has an event of that id, which the letter is not about.
+    world.post(event("e1", "c1")).await;
+    world.run_to_the_end().await;
+    world.send_raw("DeadLetterQueue", &letter).await;
+    world.run_to_the_end().await;
+    assert_eq!(left(&world, &former.id).await, Vec::<String>::new());
+    assert_eq!(world.requests(&former).len(), 0);
+
+    // One whose receives were burnt is the new one's if two clocks alone tell them apart.
+    let made_at_ms = ms_of(&world.get(TENANT).await["created_at"]);
+    let letter = message("e1", &new, made_at_ms - 5_000);
+    world.send_raw("DeadLetterQueue", &letter).await;
+    world.settle().await;
+    let held: Vec<Value> = items(&world, "deliveries?state=held").await;
+    let held: Vec<&Value> = held.iter().map(|delivery| &delivery["reason"]).collect();
+    assert_eq!(held, ["receives_burnt"]);
 }
 
 #[tokio::test]

@@ -131,3 +131,77 @@ async fn a_partition_that_does_not_answer_does_not_hold_back_the_others() {
     world.settle().await;
     assert_eq!(world.requests(&endpoint).len(), ids.len());
 }
+
+/// Puts an item that nobody can read beside those of a partition.
+async fn put_damaged(world: &World, table: &str, pk: &str, sk: &str, newer: bool) {
+    let ttl = "4102444800";
+    let mut item = json!({"pk": {"S": pk}, "sk": {"S": sk}, "j": {"S": "damaged"}, "ttl": {"N": ttl}});
+    if newer {
+        item[format::FIELD] = json!({"N": (format::NEWEST + 1).to_string()});
+    }
+    world
+        .in_table("PutItem", &json!({"TableName": table, "Item": item}))
+        .await;
+}
+
+/// The ids of a list, page by page, and how many items of it cannot be read.
+async fn listed(world: &World, path: &str, id: &str) -> (Vec<String>, u64) {
+    let (mut ids, mut unreadable, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = world.get(&format!("{path}?limit=2&cursor={cursor}")).await;
+        let items = page["items"].as_array().unwrap();
+        ids.extend(items.iter().map(|item| item[id].as_str().unwrap().to_owned()));
+        unreadable += page["unreadable"].as_u64().unwrap_or_default();
+        assert_ne!(page["unreadable"], 0, "absent: none");
+        match page["next"].as_str() {
+            None => return (ids, unreadable),
+            Some(next) => cursor = next.to_owned(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_pass_by_what_cannot_be_read_and_say_how_many() {
+    let world = World::new().await;
+    world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    for (tenant, n) in [("bcme", 1), ("ccme", 2), ("dcme", 3)] {
+        world
+            .call("PUT", &format!("/v1/tenants/{tenant}"), json!({}), 201)
+            .await;
+        let own = json!({"schema": {"type": "object"}});
+        let own_type = format!("/v1/tenants/acme/event-types/own.n{n}");
+        world.call("PUT", &own_type, own, 201).await;
+        let key = json!({"scope": "ingest", "name": tenant});
+        world.call("POST", "/v1/keys", key, 201).await;
+        world.post(event(&format!("e{n}"))).await;
+        let job = json!({"event": format!("e{n}")});
+        world.call("POST", "/v1/tenants/acme/replays", job, 202).await;
+        let erased = format!("/v1/tenants/acme/events/e{n}");
+        world.call("DELETE", &erased, Value::Null, 202).await;
+    }
+    world.settle().await;
+    let lists = [
+        ("/v1/tenants", "id", "ConfigTable", "tenants"),
+        ("/v1/keys", "id", "ConfigTable", "keys"),
+        ("/v1/tenants/acme/event-types", "name", "ConfigTable", "t/acme/types"),
+        ("/v1/tenants/acme/replays", "id", "EventsTable", "j/acme"),
+        ("/v1/tenants/acme/erasures", "id", "EventsTable", "x/acme"),
+    ];
+    for (path, id, table, pk) in lists {
+        let (before, unreadable) = listed(&world, path, id).await;
+        assert_eq!((unreadable, before.len() >= 3), (0, true), "{path}: {before:?}");
+        // Before, between and after the others; `~` comes after every id.
+        let between = before[1].trim_start_matches("own.").to_owned();
+        for (n, sk) in ["0".to_owned(), format!("{between}0"), "z".to_owned()]
+            .iter()
+            .enumerate()
+        {
+            put_damaged(&world, table, pk, sk, n == 1).await;
+        }
+        assert_eq!(listed(&world, path, id).await, (before, 3), "{path}");
+    }
+    // What has a name is told as what it is: a fault, not an absence.
+    world
+        .call("GET", "/v1/tenants/acme/event-types/z", Value::Null, 500)
+        .await;
+}

@@ -174,6 +174,18 @@ fn job() -> ReplayJob {
         updated_at: now(),
         lease_until: now().plus_millis(60_000),
         expires_at: expires_at(),
+        skipped: 0,
+        rate: None,
+        slow_start: false,
+        dry_run: false,
+        counted: true,
+        counted_to: None,
+        wish: None,
+        holder: None,
+        pace: None,
+        unmarked: None,
+        started_at: None,
+        finished_at: None,
     }
 }
 
@@ -242,6 +254,7 @@ fn endpoint() -> Endpoint {
         version: 2,
         created_at: now(),
         updated_at: now(),
+        kept_until: None,
     }
 }
 

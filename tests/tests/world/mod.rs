@@ -447,7 +447,7 @@ impl World {
         }
         let store = self.machine.functions().store();
         let ever = self.clock.now().plus_millis(10 * 365 * 86_400_000);
-        for partition in keys::due_partitions() {
+        for partition in keys::due_partitions().chain([keys::DUE_HEALTH.to_owned()]) {
             let due = store.due(&partition, ever, 10, None).await.unwrap();
             assert_eq!(due, DuePage::default(), "{partition}");
         }

@@ -154,6 +154,7 @@ fn stored(made_ms: i64, members: Value, state: EndpointState) -> Arc<StoredEndpo
             version: 1,
             created_at: at(made_ms),
             updated_at: at(made_ms),
+            kept_until: None,
         },
         sealed: SealedSecrets::from_bytes(vec![1]),
     })

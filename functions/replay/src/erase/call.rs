@@ -9,8 +9,7 @@ use redial_domain::Timestamp;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::Tenant;
 use redial_platform::store::erasures::{Erasure, Found, Target};
-use redial_platform::store::events::StoredEvent;
-use redial_platform::store::lists::{EventFilter, Order, Page, Question, Range};
+use redial_platform::store::lists::{Order, Page, Question, Range};
 use redial_platform::store::sweep::CallEvent;
 
 use super::{CONCURRENT_EVENTS, Eraser, LEASE_MS, Look, PAGE, REQUEST_BUDGET_MS};
@@ -84,12 +83,7 @@ impl Eraser {
     }
 
     /// A page of the call's events since then, accepted before its erasure was asked for.
-    async fn unnoted(
-        &self,
-        erasure: &Erasure,
-        call_id: &str,
-        since: Timestamp,
-    ) -> Result<Page<StoredEvent>, StoreError> {
+    async fn unnoted(&self, erasure: &Erasure, call_id: &str, since: Timestamp) -> Result<Page<CallEvent>, StoreError> {
         let question = Question {
             tenant: &erasure.tenant,
             shards: erasure.shards,
@@ -102,11 +96,8 @@ impl Eraser {
             limit: PAGE,
             now: self.clock.now(),
         };
-        let all = EventFilter::default();
-        let listed = self
-            .store
-            .list_call_events(&question, call_id, &all, erasure.changed_at);
-        listed.await
+        let named = self.store.named_call_events(&question, call_id, erasure.changed_at);
+        named.await
     }
 
     pub(super) async fn look_at_call(
@@ -144,7 +135,8 @@ impl Eraser {
                 break;
             }
         }
-        if erasure.looked {
+        // Until all are erased, the notes are the only way to those that are not.
+        if erasure.looked && erasure.finding.unreadable == 0 {
             let asked_at = erasure.asked_at;
             let later = move |noted: &CallEvent| noted.accepted_at > asked_at;
             self.store.forget_call(&erasure.tenant, call_id, later).await?;
@@ -161,11 +153,7 @@ impl Eraser {
                 return Ok(false);
             }
             let page = self.unnoted(erasure, call_id, since).await?;
-            let found = page.items.into_iter().map(|event| CallEvent {
-                accepted_at: event.accepted_at,
-                event: event.id,
-            });
-            let found: Vec<CallEvent> = found.collect();
+            let found = page.items;
             if !found.is_empty() {
                 if row.is_empty() || row.len() + found.len() > EVENTS_A_ROW {
                     row.clear();
@@ -216,10 +204,20 @@ impl Eraser {
 
     async fn erase_of_call(&self, erasure: &Erasure, noted: &CallEvent) -> Result<Found, StoreError> {
         let (tenant, now) = (&erasure.tenant, self.clock.now());
-        let event = self.store.event_or_tombstone(tenant, &noted.event, now).await?;
-        match event.filter(|event| event.accepted_at == noted.accepted_at) {
-            Some(event) => self.store.erase_event(&event, &erasure.id, now).await,
-            None => Ok(Found::default()),
+        let erased = async {
+            let event = self.store.event_or_tombstone(tenant, &noted.event, now).await?;
+            match event.filter(|event| event.accepted_at == noted.accepted_at) {
+                Some(event) => self.store.erase_event(&event, &erasure.id, now).await,
+                None => Ok(Found::default()),
+            }
+        };
+        match erased.await {
+            Err(error) if error.is_unreadable() => {
+                let (erasure, event) = (&erasure.id, &noted.event);
+                tracing::error!(%error, %tenant, %erasure, %event, "erasure.event_unreadable");
+                Ok(Found::unreadable(event.clone()))
+            }
+            erased => erased,
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct Settings {
     pub garbage_bytes: u64,
     /// Names a store when it is made (message ids derive from it); a store that exists keeps its own.
     pub id_seed: u64,
+    /// How many of the clock's milliseconds pass in a real one, more than 0: whoever waits for a moment of the clock sleeps
+    /// so many times shorter.
+    pub clock_rate: f64,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             garbage_bytes: limits::JOURNAL_GARBAGE_BYTES,
             // The standard library's per-process random hash keys: unique is all that an id needs to be.
             id_seed: RandomState::new().build_hasher().finish(),
+            clock_rate: 1.0,
         }
     }
 }

@@ -10,7 +10,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::error::SqsError;
@@ -256,7 +255,7 @@ impl Sqs {
                 () = moved => {}
                 _ = self.inner.journal.failed() => {}
                 // With a stepped clock this only looks once too often; the clock decides.
-                () = tokio::time::sleep(Duration::from_millis(left_ms.unsigned_abs())) => {}
+                () = tokio::time::sleep(self.inner.real(left_ms)) => {}
             }
         }
     }

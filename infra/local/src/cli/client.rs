@@ -1,9 +1,10 @@
 //! The HTTP client of the command: one key, one server, JSON in and out, refusals as `Problem`. Follows no redirect,
 //! and never sends the key anywhere but to the API and to the ingest URL that the API names.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER};
+use redial_domain::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
@@ -150,6 +151,16 @@ impl Client {
                 .unwrap_or_default(),
             bytes,
         })
+    }
+
+    /// What this Redial is, and what time it says it is, in whole seconds.
+    pub(super) async fn about(&self) -> Result<(Value, Option<Timestamp>), CliError> {
+        let (headers, bytes) = self.exchange(self.http.get(self.url(&["v1"])?), None).await?;
+        let about = serde_json::from_slice(&bytes).map_err(|e| self.not_understood(&format!("it is no JSON ({e})")))?;
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = date.and_then(|date| i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok());
+        Ok((about, date.map(Timestamp::from_millis)))
     }
 
     /// Where this Redial takes events: deployed, that is another URL than the API's.

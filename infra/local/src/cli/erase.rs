@@ -21,7 +21,7 @@ Examples:
 A receipt outlives what it is about: that of a tenant is found under the tenant's old name.";
 
 /// Columns of a receipt, first to last.
-const RECEIPT: [&str; 9] = [
+const RECEIPT: [&str; 10] = [
     "id",
     "tenant",
     "erased",
@@ -31,6 +31,7 @@ const RECEIPT: [&str; 9] = [
     "events",
     "canceled",
     "may_still_leave_count",
+    "unreadable_count",
 ];
 
 /// Look at receipts of erasures

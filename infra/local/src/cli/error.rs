@@ -25,6 +25,8 @@ pub(super) enum Finish {
     Partial,
     /// It had to stop because Redial could not be reached; the output says what is missing.
     CutOff,
+    /// Something could not be looked at; the output says what.
+    Unchecked,
 }
 
 impl Finish {
@@ -33,6 +35,7 @@ impl Finish {
             Self::Complete => ExitCode::SUCCESS,
             Self::Partial => ExitCode::from(EXIT_REFUSED),
             Self::CutOff => ExitCode::from(EXIT_UNREACHABLE),
+            Self::Unchecked => ExitCode::from(EXIT_USAGE),
         }
     }
 }

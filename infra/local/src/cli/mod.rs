@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod dead_letters;
 mod deliveries;
+mod doctor;
 mod endpoint_fields;
 mod endpoint_test;
 mod endpoints;
@@ -57,8 +58,9 @@ Exit codes:
   0  done; of `send`: everything was accepted
   1  refused by Redial: not found, not valid, ...
      send: some events were refused; listen: a signature did not verify; replay: the job failed;
-     endpoints test: the endpoint did not take the sample; event-types validate: the payload does not fit
-  2  the command line or an input file cannot be understood; nothing was sent
+     endpoints test: the endpoint did not take the sample; event-types validate: the payload does not fit;
+     doctor: there are differences
+  2  the command line or an input file cannot be understood; nothing was sent; doctor: something could not be checked
   3  Redial cannot be reached, answers with a server error, or does not accept the key; with --stack, the same of AWS
 
 Environment:
@@ -94,6 +96,7 @@ enum Command {
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Doctor(Box<doctor::DoctorArgs>),
 }
 
 /// What a command works with: a client that is signed in, where it writes, what time it is.
@@ -191,6 +194,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Statistics(args)) => statistics::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
+        Some(Command::Doctor(args)) => doctor::run(*args).await,
         Some(Command::Keys(args)) => keys::run(args).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args).await,
     };

@@ -27,6 +27,7 @@ use super::lambda::Lambda;
 use super::mappings::Handler;
 use super::services::Services;
 use crate::connector;
+use crate::faults::{self, Faults, Faulty};
 use crate::kms::Kms;
 use crate::permissions::{Api as Aws, Caller, Gate, Guarded};
 
@@ -64,6 +65,8 @@ pub struct FunctionSettings {
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Where what is counted goes.
     pub metrics: Metrics,
+    /// What goes wrong between the functions and the services; nothing, but in tests of that.
+    pub faults: Faults,
     /// Lets each function do what its role grants, and nothing else; `None`: the functions are one process, and may what it
     /// may. Costs a second reading of every request's JSON.
     pub gate: Option<Arc<Gate>>,
@@ -83,6 +86,7 @@ impl FunctionSettings {
             resolver: Arc::new(SystemResolver),
             extra_roots: Vec::new(),
             metrics: Metrics::default(),
+            faults: Faults::default(),
             gate: None,
         }
     }
@@ -128,33 +132,42 @@ struct Clients<'a> {
 }
 
 impl Clients<'_> {
-    fn store(&self, caller: Option<Caller>) -> Store {
+    fn store(&self, caller: Option<Caller>, faults: Faults) -> Store {
         let tables = Tables {
             config: CONFIG_TABLE.to_owned(),
             events: EVENTS_TABLE.to_owned(),
         };
-        Store::new(self.services.dynamodb_client_of(caller), tables)
+        Store::new(self.services.dynamodb_client_of(caller, faults), tables)
     }
 
-    fn queues(&self, caller: Option<Caller>) -> Queues {
+    fn queues(&self, caller: Option<Caller>, faults: Faults) -> Queues {
         let urls = QueueUrls {
             delivery: self.services.queue_url(DELIVERY_QUEUE),
             retry: self.services.queue_url(RETRY_QUEUE),
             replay: self.services.queue_url(REPLAY_QUEUE),
         };
-        Queues::new(self.services.sqs_client_of(caller), urls)
+        Queues::new(self.services.sqs_client_of(caller, faults), urls)
     }
 
     fn of(&self, function: &str) -> (Store, Queues) {
         let caller = || self.settings.caller(function);
-        (self.store(caller()), self.queues(caller()))
+        let faults = &self.settings.faults;
+        (
+            self.store(caller(), faults.clone()),
+            self.queues(caller(), faults.clone()),
+        )
     }
 
     fn secrets(&self, function: &str, store: &Store) -> Secrets {
-        let kms = connector::kms_client(Guarded {
+        let kms = Guarded {
             service: self.kms.clone(),
             api: Aws::Kms,
             caller: self.settings.caller(function),
+        };
+        let kms = connector::kms_client(Faulty {
+            service: kms,
+            name: faults::KMS,
+            faults: self.settings.faults.clone(),
         });
         Secrets::new(store.clone(), kms, self.kms.arn(), self.settings.random.clone())
     }
@@ -216,8 +229,8 @@ impl Functions {
             metrics: settings.metrics.clone(),
         });
         Ok(Self {
-            store: clients.store(None),
-            queues: clients.queues(None),
+            store: clients.store(None, Faults::default()),
+            queues: clients.queues(None, Faults::default()),
             kms: clients.kms,
             authenticator,
             ingest: Arc::new(ingest),
@@ -325,7 +338,7 @@ fn dispatcher(clients: &Clients<'_>, own_hosts: Vec<OwnHost>) -> Result<Dispatch
         resolver: Arc::clone(&settings.resolver),
         extra_roots: settings.extra_roots.clone(),
         // The wall's, also where tests step the functions' clock: it notices that the process stood still.
-        ..EgressSettings::new(settings.targets.clone(), own_hosts, Arc::new(|| Clock::System.now()))
+        ..EgressSettings::new(settings.targets.clone(), own_hosts, Arc::new(Clock::wall))
     };
     let (store, queues) = clients.of(DISPATCHER);
     Ok(Dispatcher::new(redial_dispatcher::Parts {

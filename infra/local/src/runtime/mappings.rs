@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::faults::Faults;
 use crate::template::EventSourceMapping;
 
 /// What a function does with a batch.
@@ -36,18 +37,20 @@ pub(super) struct Mapping {
     sqs: Sqs,
     handler: Handler,
     clock: Clock,
+    faults: Faults,
     /// One for each batch that may be worked on.
     permits: Arc<Semaphore>,
 }
 
 impl Mapping {
-    pub(super) fn new(source: EventSourceMapping, sqs: Sqs, handler: Handler, clock: Clock) -> Self {
+    pub(super) fn new(source: EventSourceMapping, sqs: Sqs, handler: Handler, clock: Clock, faults: Faults) -> Self {
         let permits = Arc::new(Semaphore::new(source.maximum_concurrency));
         Self {
             source,
             sqs,
             handler,
             clock,
+            faults,
             permits,
         }
     }
@@ -99,7 +102,7 @@ impl Mapping {
                 _ = stop.changed() => return,
             };
             let Ok(permit) = permit else { return };
-            let batch = match self.receive().await {
+            let mut batch = match self.receive().await {
                 Ok(batch) if batch.is_empty() => continue,
                 Ok(batch) => batch,
                 Err(SqsError::Closed) => return,
@@ -109,8 +112,13 @@ impl Mapping {
                     return;
                 }
             };
+            let twice = self.faults.handed_out(&mut batch);
+            if !twice.is_empty() {
+                tokio::spawn(Arc::clone(&self).work_as_well(twice));
+            }
             let mapping = Arc::clone(&self);
             tokio::spawn(async move {
+                mapping.faults.late(mapping.source.timeout).await;
                 mapping.work(batch).await;
                 drop(permit);
             });
@@ -136,6 +144,14 @@ impl Mapping {
         Ok(batch)
     }
 
+    /// Works on a batch that somebody else works on too, as soon as there is room.
+    async fn work_as_well(self: Arc<Self>, batch: Vec<Received>) {
+        if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
+            self.work(batch).await;
+            drop(permit);
+        }
+    }
+
     /// Calls the function in a task of its own and deletes what did not fail.
     async fn work(&self, batch: Vec<Received>) {
         let (queue, function) = (&self.source.queue, &self.source.function);
@@ -152,7 +168,7 @@ impl Mapping {
                 return;
             }
         };
-        let done = done(&batch, &response);
+        let done = self.faults.deleted(done(&batch, &response));
         if let Err(error) = self.sqs.delete_batch(queue, &done).await {
             // They come again; the functions are made for that.
             tracing::error!(%error, queue, messages = done.len(), "mapping.not_deleted");

@@ -135,7 +135,13 @@ impl Machine {
                 .batches_of(&source.function)
                 .ok_or_else(|| no_function(&source.function, &source.queue))?;
             let sqs = services.sqs().clone();
-            Ok(Arc::new(Mapping::new(source.clone(), sqs, handler, clock.clone())))
+            Ok(Arc::new(Mapping::new(
+                source.clone(),
+                sqs,
+                handler,
+                clock.clone(),
+                settings.faults.clone(),
+            )))
         };
         let mappings = template
             .mappings
@@ -242,7 +248,7 @@ impl Machine {
         for every in &self.schedules {
             tasks.spawn(schedule::sweep(
                 self.functions.sweeper().clone(),
-                *every,
+                self.clock.real(*every),
                 stopped.clone(),
             ));
         }

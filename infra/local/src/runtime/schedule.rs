@@ -30,7 +30,8 @@ pub(super) async fn sweep(sweeper: Sweeper, every: Duration, mut stop: watch::Re
 
 /// Deletes expired items every [`TTL_EVERY`], until `stop` becomes true; what it has not come to is deleted next time.
 pub(super) async fn expire(dynamo: Dynamo, clock: Clock, mut stop: watch::Receiver<bool>) {
-    let mut ticks = interval_at(tokio::time::Instant::now() + TTL_EVERY, TTL_EVERY);
+    let every = clock.real(TTL_EVERY);
+    let mut ticks = interval_at(tokio::time::Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -11,6 +11,7 @@ use redial_platform::Clock;
 use redial_sqs::{Counts, JournalError, ReceiveCountOnMove, Sqs, SqsError};
 
 use crate::connector::{self, Answer, Service};
+use crate::faults::{self, Faults, Faulty};
 use crate::dynamodb::{Dynamo, OpenError, StorageFailure, TableError};
 use crate::permissions::{Api, Caller, Guarded};
 use crate::template::{Queue, Template};
@@ -117,6 +118,7 @@ impl Services {
         }
         let settings = redial_sqs::Settings {
             receive_count_on_move,
+            clock_rate: clock.rate(),
             ..redial_sqs::Settings::default()
         };
         let now = clock.clone();
@@ -126,12 +128,22 @@ impl Services {
         }
         let services = Self { dynamo, sqs, clock };
         services.ensure_queues(&template.queues).await?;
+        services.tell_counts();
         // The folder is ours alone: whoever was working on these died with the last process.
         let given_back = services.sqs.give_back();
         if given_back > 0 {
             tracing::warn!(messages = given_back, "sqs.given_back");
         }
         Ok(services)
+    }
+
+    /// Says how many messages each queue holds, wherever they stand: what the last process left.
+    fn tell_counts(&self) {
+        let Ok(counts) = self.queue_counts() else { return };
+        for (queue, counts) in counts {
+            let messages = counts.visible + counts.in_flight + counts.delayed;
+            tracing::info!(queue, messages, "sqs.opened");
+        }
     }
 
     /// Makes the queues that are missing, then sets them all: a queue can name another only when that one is there, and
@@ -174,30 +186,40 @@ impl Services {
     /// A client of DynamoDB that may everything.
     #[must_use]
     pub fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_client_of(None)
+        self.dynamodb_client_of(None, Faults::default())
     }
 
     /// A client of SQS that may everything.
     #[must_use]
     pub fn sqs_client(&self) -> aws_sdk_sqs::Client {
-        self.sqs_client_of(None)
+        self.sqs_client_of(None, Faults::default())
     }
 
     /// A client of DynamoDB for a function, which may what its role grants.
-    pub(super) fn dynamodb_client_of(&self, caller: Option<Caller>) -> aws_sdk_dynamodb::Client {
-        connector::dynamodb_client(Guarded {
+    pub(super) fn dynamodb_client_of(&self, caller: Option<Caller>, faults: Faults) -> aws_sdk_dynamodb::Client {
+        let service = Guarded {
             service: self.dynamo.clone(),
             api: Api::DynamoDb,
             caller,
+        };
+        connector::dynamodb_client(Faulty {
+            service,
+            name: faults::DYNAMODB,
+            faults,
         })
     }
 
     /// A client of SQS for a function, which may what its role grants.
-    pub(super) fn sqs_client_of(&self, caller: Option<Caller>) -> aws_sdk_sqs::Client {
-        connector::sqs_client(Guarded {
+    pub(super) fn sqs_client_of(&self, caller: Option<Caller>, faults: Faults) -> aws_sdk_sqs::Client {
+        let service = Guarded {
             service: QueueService(self.sqs.clone()),
             api: Api::Sqs,
             caller,
+        };
+        connector::sqs_client(Faulty {
+            service,
+            name: faults::SQS,
+            faults,
         })
     }
 

@@ -143,6 +143,7 @@ async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
         version: 0,
         created_at: now,
         updated_at: now,
+        kept_until: None,
     };
     let change = Change::PutEndpoint(&mut endpoint, &sealed);
     store.change(&tenant, version, change).await.unwrap();

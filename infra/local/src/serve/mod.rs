@@ -1,6 +1,8 @@
 //! `redial serve`: all of Redial in one process on this machine, until it is told to stop. Listens on loopback only, and
 //! ends with a failure when it can no longer keep what it promises.
 
+#[cfg(feature = "failpoints")]
+mod fault_build;
 mod output;
 mod server;
 mod signals;
@@ -69,6 +71,10 @@ pub enum ServeError {
     /// The storage failed: nothing more is accepted.
     #[error("stopped, because the storage failed; what was accepted is on disk")]
     Storage(#[from] StorageLost),
+    /// What the fault tool wants cannot be understood.
+    #[cfg(feature = "failpoints")]
+    #[error("the fault build was told what it cannot obey")]
+    Faults(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP server ended by itself.
     #[error("the HTTP server ended")]
     Http(#[source] io::Error),
@@ -80,6 +86,10 @@ pub enum ServeError {
 /// [`ServeError`] says why it could not start or go on.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     init_log();
+    #[cfg(feature = "failpoints")]
+    if fault_build::begin().map_err(ServeError::Faults)? {
+        return Ok(());
+    }
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let mut server = Server::start(&args).await?;
     output::ready(&args, &server).map_err(ServeError::Output)?;

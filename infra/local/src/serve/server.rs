@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::ServeError;
 use crate::cli::ServeArgs;
+use crate::faults::Faults;
 use crate::runtime::data_folder::{self, DataFolder};
 use crate::runtime::{FunctionSettings, Machine, Running, Storage, http};
 use crate::template::Template;
@@ -72,6 +73,7 @@ impl Server {
                 None => RetryPolicy::default(),
             },
             clock: clock.clone(),
+            faults: Faults::told(&clock),
             ..FunctionSettings::new(url.as_str(), secrets_key)
         };
         let storage = Storage::Folder(folder.path().to_owned());

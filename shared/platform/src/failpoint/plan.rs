@@ -8,7 +8,9 @@ use super::POINTS;
 
 /// `REDIAL_KILL` cannot be obeyed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("REDIAL_KILL names {0:?}; it takes name:n, several separated by commas, with the names of REDIAL_KILL_LIST=1 and n from 1")]
+#[error(
+    "REDIAL_KILL names {0:?}; it takes name:n, several separated by commas, with the names of REDIAL_KILL_LIST=1 and n from 1"
+)]
 pub struct InvalidKill(String);
 
 /// The points at which to die.

@@ -54,7 +54,11 @@ fn folders_of(point: &str) -> &'static str {
 
 #[test]
 fn every_point_is_passed_at_one_place_in_the_function_that_it_names() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap();
     let mut files = Vec::new();
     for folder in ["functions", "shared", "infra"] {
         sources(&root.join(folder), &mut files);

@@ -99,10 +99,7 @@ impl Store {
                 ..*question
             };
             let found = if is_recent {
-                // Shards that were raised meanwhile spread a call's events differently before.
-                let unchanged = changed_at.plus_millis(SPREAD_SLACK_MS) < range.since;
-                let own = keys::event_shard(Some(call_id), "", question.shards);
-                let shards = if unchanged { own..own + 1 } else { 0..question.shards };
+                let shards = shards_of(&part, call_id, changed_at);
                 let filter = EventFilter {
                     call_id: Some(call_id.to_owned()),
                     ..filter.clone()
@@ -119,6 +116,34 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// A page of the events of a call, as their rows in the lists of events name them: those too that cannot be read, so
+    /// long as their rows say the call. `changed_at` as in [`Store::list_call_events`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn named_call_events(
+        &self,
+        question: &Question<'_>,
+        call_id: &str,
+        changed_at: Timestamp,
+    ) -> Result<Page<CallEvent>, StoreError> {
+        if question.range.is_empty() {
+            return Ok(Page::empty());
+        }
+        let filter = EventFilter {
+            call_id: Some(call_id.to_owned()),
+            ..EventFilter::default()
+        };
+        let shards = shards_of(question, call_id, changed_at);
+        let rows = self.event_rows(question, shards, &filter, false).await?;
+        let named: Vec<CallEvent> = rows.items.iter().filter_map(named).collect();
+        Ok(Page {
+            unreadable: rows.items.len() - named.len(),
+            items: named,
+            next: rows.next,
+        })
     }
 
     async fn noted_events(
@@ -214,6 +239,23 @@ impl Store {
         let forward = question.order == Order::OldestFirst;
         Ok(query.scan_index_forward(forward).limit(ROWS_AT_A_TIME))
     }
+}
+
+/// The shards that the events of a call lie in.
+fn shards_of(question: &Question<'_>, call_id: &str, changed_at: Timestamp) -> std::ops::Range<u16> {
+    // Shards that were raised meanwhile spread a call's events differently before.
+    let unchanged = changed_at.plus_millis(SPREAD_SLACK_MS) < question.range.since;
+    let own = keys::event_shard(Some(call_id), "", question.shards);
+    if unchanged { own..own + 1 } else { 0..question.shards }
+}
+
+/// The event that a row of a list of events is about; its key says all of it if the rest cannot be read.
+fn named(row: &Item) -> Option<CallEvent> {
+    let sk = row.key().sk;
+    Some(CallEvent {
+        accepted_at: row.get_moment("at").or_else(|| decode_time(&sk))?,
+        event: keys::event_of(&sk)?.0,
+    })
 }
 
 /// True if the page begins after all of `range`.

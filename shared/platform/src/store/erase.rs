@@ -154,6 +154,7 @@ impl Store {
         record.next_at = None;
         record.due_at = None;
         record.traceparent = None;
+        record.agent = None;
         if let Some(last) = &mut record.last {
             last.response.clear();
         }
@@ -295,7 +296,7 @@ fn canceled(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord {
         expires_at: event.expires_at,
         dropped: false,
         redriven: None,
-        agent: event.agent.clone(),
+        agent: None,
         traceparent: None,
     }
 }

@@ -57,6 +57,16 @@ pub struct Found {
     pub leaving: u64,
     /// The first of these, at most [`MAX_NAMED`].
     pub named: Vec<DeliveryId>,
+    /// Events of a call that could not be erased, or not all of them, because they cannot be read: all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+    /// The first of these, at most [`MAX_NAMED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_unreadable: Vec<EventId>,
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Found {
@@ -67,6 +77,29 @@ impl Found {
         self.leaving += other.leaving;
         self.named.extend(other.named);
         self.named.truncate(MAX_NAMED);
+        self.unreadable += other.unreadable;
+        self.named_unreadable.extend(other.named_unreadable);
+        self.named_unreadable.truncate(MAX_NAMED);
+    }
+
+    /// An event that cannot be read.
+    #[must_use]
+    pub fn unreadable(event: EventId) -> Self {
+        Self {
+            unreadable: 1,
+            named_unreadable: vec![event],
+            ..Self::default()
+        }
+    }
+
+    /// Takes over what a later look at the same events found. What might leave, the first look tells.
+    pub fn settle(&mut self, later: Self) {
+        let (leaving, named) = (self.leaving, std::mem::take(&mut self.named));
+        *self = Self {
+            leaving,
+            named,
+            ..later
+        };
     }
 
     /// Notes a delivery that may still leave.

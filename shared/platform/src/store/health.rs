@@ -5,7 +5,8 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{ReturnValue, Select};
+use redial_domain::delivery::DeliveryState;
 use redial_domain::hold::{HoldReason, Numbers, WINDOW_MS, next_probe_at};
 use redial_domain::{EndpointId, TenantId, Timestamp};
 
@@ -47,24 +48,7 @@ pub struct Health {
     pub due_at: Option<Timestamp>,
 }
 
-/// What an execution environment saw of an endpoint since it last told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
-    /// Failures after the last success that it saw.
-    pub failed_in_row: u32,
-    /// True if it saw a success since it last told: what was counted in a row before is over.
-    pub succeeded_between: bool,
-    /// All failures.
-    pub failed: u32,
-    /// All successes.
-    pub succeeded: u32,
-    /// The first failure after the last success.
-    pub first_failed_at: Timestamp,
-    /// The last failure.
-    pub last_failure: LastFailure,
-}
-
-fn read_health(item: &Item, now: Timestamp) -> Health {
+pub(super) fn read_health(item: &Item, now: Timestamp) -> Health {
     let count = |name: &str| item.get_number(name).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let in_window = item
         .get_moment("wb")
@@ -109,73 +93,6 @@ impl Store {
         Ok(item.map(|item| read_health(&item, now)))
     }
 
-    /// Adds what an environment saw, failures among it; answers what is known with it. One write, two if a new window begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn observe(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        seen: &Observation,
-        now: Timestamp,
-    ) -> Result<Health, StoreError> {
-        let in_row = if seen.succeeded_between {
-            ("f = :f, fs = :fs", "")
-        } else {
-            ("fs = if_not_exists(fs, :fs)", ", f :f")
-        };
-        let set = format!("SET {}, lf = :lf, hs = :hs, cd = :cd, #ttl = :ttl", in_row.0);
-        let update = |window: &str, add: &str, condition: &str| {
-            self.health_update(tenant, endpoint, &format!("{set}{window}{add}"), now)
-                .condition_expression(condition)
-                .expression_attribute_values(":f", n(seen.failed_in_row.into()))
-                .expression_attribute_values(":fs", n(seen.first_failed_at.as_millis()))
-                .expression_attribute_values(":lf", n(seen.last_failure.at.as_millis()))
-                .expression_attribute_values(":hs", n(seen.last_failure.status.unwrap_or(0).into()))
-                .expression_attribute_values(":cd", s(&seen.last_failure.code))
-                .expression_attribute_values(":wf", n(seen.failed.into()))
-                .expression_attribute_values(":ws", n(seen.succeeded.into()))
-                .expression_attribute_values(":begin", n(now.as_millis() - WINDOW_MS))
-        };
-        let add = format!(" ADD wf :wf, ws :ws{}", in_row.1);
-        if let Some(item) = written(update("", &add, "wb > :begin")).await? {
-            return Ok(read_health(&item, now));
-        }
-        let begun = if in_row.1.is_empty() { "" } else { " ADD f :f" };
-        let anew = update(
-            ", wb = :now, wf = :wf, ws = :ws",
-            begun,
-            "attribute_not_exists(wb) OR wb <= :begin",
-        );
-        let anew = anew.expression_attribute_values(":now", n(now.as_millis()));
-        match written(anew).await? {
-            Some(item) => Ok(read_health(&item, now)),
-            // Another environment began the window in between.
-            None => match written(update("", &add, "wb > :begin")).await? {
-                Some(item) => Ok(read_health(&item, now)),
-                None => Err(StoreError::Conflict("the health of an endpoint")),
-            },
-        }
-    }
-
-    /// Notes the first success after failures: nothing fails in a row any more. A hold stays.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn observe_success(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = self
-            .health_update(tenant, endpoint, "SET f = :zero, #ttl = :ttl REMOVE fs", now)
-            .condition_expression("f > :zero")
-            .expression_attribute_values(":zero", n(0));
-        written(update).await.map(|_| ())
-    }
-
     /// Puts an endpoint on hold and in the list of what is due, for its first probe; false if it is on hold already.
     ///
     /// # Errors
@@ -199,7 +116,7 @@ impl Store {
             .expression_attribute_values(":now", n(now.as_millis()))
             .expression_attribute_values(":or", s(reason))
             .expression_attribute_values(":zero", n(0))
-            .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+            .expression_attribute_values(":q", s(keys::DUE_HEALTH))
             .expression_attribute_values(":qt", n(next_probe_at(0, now).as_millis()));
         Ok(written(update).await?.is_some())
     }
@@ -216,7 +133,7 @@ impl Store {
             .expression_attribute_names("#or", "or")
             .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":dr", n(DRAIN_LOOKS.into()))
-            .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+            .expression_attribute_values(":q", s(keys::DUE_HEALTH))
             .expression_attribute_values(":now", n(now.as_millis()));
         Ok(written(update).await?.is_some())
     }
@@ -245,7 +162,7 @@ impl Store {
             .expression_attribute_values(":dr", n(after.drain_looks.into()));
         if let Some(due_at) = after.due_at {
             update = update
-                .expression_attribute_values(":q", s(&keys::due_partition(endpoint.as_str())))
+                .expression_attribute_values(":q", s(keys::DUE_HEALTH))
                 .expression_attribute_values(":qt", n(due_at.as_millis()));
         }
         let update = match before.due_at {
@@ -266,7 +183,27 @@ impl Store {
             .await
     }
 
-    fn health_update(
+    /// How many deliveries of an endpoint wait in the queue for their next attempt, `limit` and more counted as `limit`; as
+    /// of a second ago or so. One query.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn count_waiting(&self, tenant: &TenantId, endpoint: &EndpointId, limit: u32) -> Result<u32, StoreError> {
+        let partition = keys::state_partition(tenant, endpoint, DeliveryState::Retrying);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .index_name(keys::BY_STATE)
+            .key_condition_expression("w = :w")
+            .expression_attribute_values(":w", s(partition))
+            .select(Select::Count)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(dynamo("Query"))?;
+        Ok(u32::try_from(page.count).unwrap_or(0))
+    }
+
+    pub(super) fn health_update(
         &self,
         tenant: &TenantId,
         endpoint: &EndpointId,
@@ -285,7 +222,7 @@ impl Store {
 }
 
 /// The item as it is after an update; `None` if its condition was not met.
-async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
+pub(super) async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
     match update.send().await {
         Ok(done) => Ok(Some(Item(done.attributes.unwrap_or_default()))),
         Err(error) if is_refused(&error) => Ok(None),

@@ -12,12 +12,12 @@ use redial_domain::{AgentId, EndpointId, TenantId, Timestamp};
 use super::deliveries::{DeliveryRecord, read_delivery};
 use super::events::{StoredEvent, read_listed};
 pub use super::walk::{MAX_EXAMINED, MAX_FURTHER_QUERIES, MAX_STREAMS};
-use super::walk::{Stream, Wanted, readable, walk};
+use super::walk::{Stream, Walked, Wanted, readable, walk};
 use super::{Store, StoreError, n, s};
 use crate::keys;
 
 /// What a list of events needs of an item: all but the content and the digest of the request.
-const WITHOUT_CONTENT: &str = "pk, sk, #at, sh, m, ty, ag, c, own, er, ei, es, #ttl, fv";
+pub(super) const WITHOUT_CONTENT: &str = "pk, sk, #at, sh, m, ty, ag, c, own, er, ei, es, #ttl, fv";
 
 /// A stretch of time: from `since` up to, not reaching, `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +135,22 @@ pub struct DeliveryFilter {
     pub event_type: Option<TypePattern>,
     /// Only with this reason.
     pub reason: Option<String>,
+    /// Only of this agent.
+    pub agent: Option<AgentId>,
+    /// Whether dead ones are those of the list of dead letters, or those that left it.
+    pub letters: Letters,
+}
+
+/// Which deliveries are listed, as to what became of them once they were dead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Letters {
+    /// Whatever else the filter says.
+    #[default]
+    All,
+    /// Only what could be delivered again: nothing of an erased event.
+    Deliverable,
+    /// Only those that a replay has delivered again.
+    Redriven,
 }
 
 impl DeliveryFilter {
@@ -148,7 +164,7 @@ impl DeliveryFilter {
         matches!(
             self.state,
             Some(DeliveryState::Retrying | DeliveryState::Held | DeliveryState::Dead)
-        )
+        ) && !matches!(self.letters, Letters::Redriven)
     }
 }
 
@@ -164,13 +180,13 @@ pub struct Page<T> {
 }
 
 /// A query, and what its items must be besides.
-struct Narrowed {
+pub(super) struct Narrowed {
     query: QueryFluentBuilder,
     conditions: String,
 }
 
 impl Narrowed {
-    fn only(mut self, condition: &str, value: Option<(&str, &str)>) -> Self {
+    pub(super) fn only(mut self, condition: &str, value: Option<(&str, &str)>) -> Self {
         self.conditions.push_str(" AND ");
         self.conditions.push_str(condition);
         if let Some((name, text)) = value {
@@ -187,13 +203,13 @@ impl Narrowed {
         }
     }
 
-    fn finish(self) -> QueryFluentBuilder {
+    pub(super) fn finish(self) -> QueryFluentBuilder {
         self.query.filter_expression(self.conditions)
     }
 }
 
 impl Question<'_> {
-    fn wanted(&self, selective: bool) -> Wanted<'_> {
+    pub(super) fn wanted(&self, selective: bool) -> Wanted<'_> {
         Wanted {
             order: self.order,
             after: self.after,
@@ -205,7 +221,7 @@ impl Question<'_> {
 
 impl Store {
     /// What a partition has of the question that is not past its retention.
-    fn asked(&self, question: &Question<'_>, pk: &str) -> Narrowed {
+    pub(super) fn asked(&self, question: &Question<'_>, pk: &str) -> Narrowed {
         let (mut from, mut to) = question.range.bounds();
         if let Some(after) = question.after {
             let at = after.sort_key.clone();
@@ -239,6 +255,23 @@ impl Store {
         if question.range.is_empty() {
             return Ok(Page::empty());
         }
+        let walked = self.event_rows(question, shards, filter, contents).await?;
+        let (items, unreadable) = readable(walked.items, |item| read_listed(question.tenant, item))?;
+        Ok(Page {
+            items,
+            next: walked.next,
+            unreadable: unreadable.len(),
+        })
+    }
+
+    /// The rows of such a page, whether they can be read or not.
+    pub(super) async fn event_rows(
+        &self,
+        question: &Question<'_>,
+        shards: impl IntoIterator<Item = u16>,
+        filter: &EventFilter,
+        contents: bool,
+    ) -> Result<Walked, StoreError> {
         let EventFilter {
             event_type,
             agent,
@@ -268,13 +301,7 @@ impl Store {
             Stream::new(query, "")
         });
         let selective = event_type.is_some() || agent.is_some() || endpoint.is_some() || call_id.is_some();
-        let walked = walk(streams.collect(), question.wanted(selective)).await?;
-        let (items, unreadable) = readable(walked.items, |item| read_listed(question.tenant, item))?;
-        Ok(Page {
-            items,
-            next: walked.next,
-            unreadable: unreadable.len(),
-        })
+        walk(streams.collect(), question.wanted(selective)).await
     }
 
     /// A page of the recorded deliveries of some endpoints.
@@ -310,12 +337,20 @@ impl Store {
                 if let Some(reason) = &filter.reason {
                     asked = asked.only("rs = :reason", Some((":reason", reason)));
                 }
+                if let Some(agent) = &filter.agent {
+                    asked = asked.only("ag = :agent", Some((":agent", agent.as_str())));
+                }
+                asked = match filter.letters {
+                    Letters::All => asked,
+                    Letters::Deliverable => asked.only("attribute_not_exists(er)", None),
+                    Letters::Redriven => asked.only("attribute_exists(rd)", None),
+                };
                 let query = asked.of_type(filter.event_type.as_ref()).finish();
                 streams.push(Stream::new(query, endpoint.as_str()));
             }
         }
         let dropped = filter.state.is_some() && !filter.is_indexed();
-        let selective = dropped || filter.reason.is_some() || filter.event_type.is_some();
+        let selective = dropped || filter.reason.is_some() || filter.event_type.is_some() || filter.agent.is_some();
         let walked = walk(streams, question.wanted(selective)).await?;
         let (items, unreadable) = readable(walked.items, read_delivery)?;
         Ok(Page {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use redial_domain::{DeliveryId, EndpointId, EventId, ReplayId, TenantId};
 
-use super::deliveries::{AttemptRecord, DeliveryRecord, read_attempt_row, read_delivery};
+use super::attempts::read_attempt_row;
+use super::deliveries::{AttemptRecord, DeliveryRecord, read_delivery};
 use super::events::{StoredEvent, read_event};
 use super::walk::readable;
 use super::{Store, StoreError, dynamo};

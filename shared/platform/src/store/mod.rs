@@ -1,6 +1,8 @@
 //! What Redial remembers: both tables, behind typed operations. The only code that calls DynamoDB. Decides nothing about
 //! deliveries; writes what it is told and answers questions. docs/DATA.md draws the items.
 
+mod attempts;
+pub mod backlog;
 pub mod calls;
 pub mod change;
 pub mod config;
@@ -13,9 +15,14 @@ pub mod erasures;
 pub mod event_types;
 pub mod events;
 pub mod health;
+pub mod held;
+pub mod ledger;
 pub mod lists;
 pub mod lookups;
+pub mod observed;
 pub mod pace;
+mod replay_job;
+pub mod replayable;
 pub mod replays;
 pub mod sweep;
 pub mod test_limit;

@@ -34,6 +34,14 @@ pub struct HourCounts {
     pub states: BTreeMap<String, u64>,
     /// Attempts made.
     pub attempts: u64,
+    /// Deliveries among `states` that no event promises.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub extra: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 impl HourCounts {
@@ -49,11 +57,26 @@ impl HourCounts {
         self.attempts += u64::from(attempts);
     }
 
-    /// The ledger: matched minus every state. Anything but 0 is a fault.
+    /// Adds the counts of another.
+    pub fn add(&mut self, other: &Self) {
+        self.matched += other.matched;
+        self.attempts += other.attempts;
+        self.extra += other.extra;
+        for (state, number) in &other.states {
+            *self.states.entry(state.clone()).or_default() += number;
+        }
+    }
+
+    /// Deliveries in any state.
     #[must_use]
-    pub fn difference(&self) -> i64 {
-        let counted: u64 = self.states.values().sum();
-        i64::try_from(self.matched).unwrap_or(i64::MAX) - i64::try_from(counted).unwrap_or(i64::MAX)
+    pub fn counted(&self) -> u64 {
+        self.states.values().sum()
+    }
+
+    /// The ledger: promised deliveries in no state, and deliveries that nobody promised. Anything but 0 is a fault.
+    #[must_use]
+    pub fn difference(&self) -> u64 {
+        (self.matched + self.extra).abs_diff(self.counted()) + self.extra
     }
 
     /// True if something may still change: the hour is to be counted again.

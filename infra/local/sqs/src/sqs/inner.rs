@@ -152,7 +152,12 @@ impl Inner {
         let mut state = self.state();
         state.timer_at_ms = state.engine.next_timer_ms();
         let left_ms = state.timer_at_ms?.saturating_sub((self.now)());
-        Some(Duration::from_millis(left_ms.max(0).unsigned_abs()))
+        Some(self.real(left_ms))
+    }
+
+    /// How long it really takes until so much has passed by the clock; not at all if it has.
+    pub(super) fn real(&self, left_ms: i64) -> Duration {
+        Duration::from_millis(left_ms.max(0).unsigned_abs()).div_f64(self.settings.clock_rate)
     }
 }
 

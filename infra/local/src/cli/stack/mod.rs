@@ -33,6 +33,12 @@ const CONFIG_TABLE: &str = "ConfigTableName";
 const EVENTS_TABLE: &str = "EventsTableName";
 /// Output of template.yaml: the queue of what nobody could conclude.
 const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
+/// Output of template.yaml: first attempts, and the first retries.
+const DELIVERY_QUEUE: &str = "DeliveryQueueUrl";
+/// Output of template.yaml: later retries.
+const RETRY_QUEUE: &str = "RetryQueueUrl";
+/// Output of template.yaml: replay jobs and erasures.
+const REPLAY_QUEUE: &str = "ReplayQueueUrl";
 /// Output of template.yaml: the management API.
 const API: &str = "Api";
 /// Longest call of AWS, tries and waits included; a long poll takes 20 seconds.
@@ -54,6 +60,16 @@ pub(super) struct StackArgs {
 }
 
 impl StackArgs {
+    /// No deployment.
+    #[cfg(test)]
+    pub(super) const fn none() -> Self {
+        Self {
+            stack: None,
+            region: None,
+            profile: None,
+        }
+    }
+
     /// True if a deployment is meant.
     pub(super) fn is_given(&self) -> bool {
         self.stack.is_some()
@@ -132,6 +148,22 @@ impl Stack {
             events: self.output(EVENTS_TABLE)?.to_owned(),
         };
         Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), tables))
+    }
+
+    /// What the queue of dead letters is called.
+    pub(super) const DEAD_LETTERS: &str = "dead-letter queue";
+
+    /// Its queues: what each is called, a client, and the queue's URL.
+    pub(super) fn queues(&self) -> impl Iterator<Item = Result<(&'static str, aws_sdk_sqs::Client, String), StackError>> {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let queues = [
+            ("delivery queue", DELIVERY_QUEUE),
+            ("retry queue", RETRY_QUEUE),
+            ("replay queue", REPLAY_QUEUE),
+            (Self::DEAD_LETTERS, DEAD_LETTER_QUEUE),
+        ];
+        let queue = move |(name, output)| Ok((name, client.clone(), self.output(output)?.to_owned()));
+        queues.into_iter().map(queue)
     }
 
     /// Its dead-letter queue: a client, and the queue's URL.

@@ -58,7 +58,17 @@ impl Stand {
     }
 
     fn mapping(&self, source: EventSourceMapping, handler: Handler) -> Arc<Mapping> {
-        Arc::new(Mapping::new(source, self.sqs.clone(), handler, self.clock.clone()))
+        self.faulty(source, handler, Faults::default())
+    }
+
+    fn faulty(&self, source: EventSourceMapping, handler: Handler, faults: Faults) -> Arc<Mapping> {
+        Arc::new(Mapping::new(
+            source,
+            self.sqs.clone(),
+            handler,
+            self.clock.clone(),
+            faults,
+        ))
     }
 
     fn counts(&self) -> Counts {

@@ -1,0 +1,109 @@
+//! What becomes of a delivery that is due: it is marked and sent, goes on waiting for its slot, or waits for its endpoint to
+//! answer again. Never sends itself: `due` does, a page at a time.
+
+use redial_domain::Timestamp;
+use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::EndpointState;
+use redial_platform::message::DeliveryMessage;
+use redial_platform::pace;
+use redial_platform::store::StoreError;
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+
+use crate::due::Turn;
+use crate::{Sweeper, health};
+
+/// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
+pub(crate) const SENT_LEASE_MS: i64 = 900_000;
+
+impl Sweeper {
+    /// Marks a due delivery as sent and makes its message; `None` if somebody else has moved it on, it is final, or its slot
+    /// is too far to be waited for in the queue: then it goes on waiting here.
+    pub(crate) async fn release(
+        &self,
+        before: DeliveryRecord,
+        turn: Turn,
+    ) -> Result<Option<DeliveryMessage>, StoreError> {
+        let Turn { now, behind, slot } = turn;
+        if !before.state.is_final() && self.is_open(&before).await {
+            return self.keep(before).await.map(|()| None);
+        }
+        if let Some(slot) = slot.filter(|slot| pace::is_beyond(*slot, now)) {
+            let waits = DeliveryRecord {
+                next_at: Some(slot),
+                due_at: Some(pace::due_at(slot, now)),
+                ..before.clone()
+            };
+            return self.store.record_if_unchanged(&before, &waits).await.map(|_| None);
+        }
+        let due_at = (!before.state.is_final()).then(|| now.plus_millis(SENT_LEASE_MS));
+        let state = if before.state.is_final() {
+            before.state
+        } else {
+            DeliveryState::Queued
+        };
+        let after = DeliveryRecord {
+            state,
+            due_at,
+            next_at: None,
+            ..before.clone()
+        };
+        let marked = self.store.record_if_unchanged(&before, &after).await?;
+        // One that was sent already may still wait in a queue that is behind: it gets more time, no second message.
+        let waits = behind && before.state == DeliveryState::Queued;
+        Ok(
+            (marked == Recorded::Written && !state.is_final() && !waits).then(|| DeliveryMessage {
+                slot_ms: slot.map(Timestamp::as_millis),
+                ..message_of(&after)
+            }),
+        )
+    }
+
+    /// True if the endpoint is on hold because it fails, as of seconds ago. What is kept for one that was let go since is
+    /// seen by the looks that follow.
+    async fn is_open(&self, record: &DeliveryRecord) -> bool {
+        match self.cache.recent(&record.tenant, 0).await {
+            Ok(config) => config
+                .and_then(|config| config.endpoint(&record.id.endpoint).cloned())
+                .is_some_and(|stored| stored.endpoint.state == EndpointState::Active && stored.hold.is_some()),
+            // The dispatcher reads it again, and says what is wrong with it.
+            Err(error) => {
+                tracing::warn!(%error, tenant = %record.tenant, "sweeper.config_unread");
+                false
+            }
+        }
+    }
+
+    /// Writes down that a delivery waits for its endpoint to answer again: nothing of such an endpoint waits in the queue.
+    async fn keep(&self, before: DeliveryRecord) -> Result<(), StoreError> {
+        let held = DeliveryRecord {
+            state: DeliveryState::Held,
+            reason: Some(health::REASON.to_owned()),
+            // A slot is no wait of the schedule.
+            next_at: before
+                .next_at
+                .filter(|_| before.reason.as_deref() != Some(pace::REASON)),
+            due_at: None,
+            ..before.clone()
+        };
+        self.store.record_if_unchanged(&before, &held).await.map(|_| ())
+    }
+}
+
+/// The message of a recorded delivery: the dispatcher reads the record first, and the event for its content.
+pub(crate) fn message_of(record: &DeliveryRecord) -> DeliveryMessage {
+    DeliveryMessage {
+        tenant: record.tenant.clone(),
+        event: record.id.event.clone(),
+        accepted_at_ms: record.accepted_at.as_millis(),
+        shards: record.shards,
+        endpoint: record.id.endpoint.clone(),
+        // The dispatcher's copy is at most seconds old: as good as any version this record could name.
+        endpoint_version: 0,
+        replay: record.id.replay.clone(),
+        check: true,
+        probe: false,
+        content: None,
+        traceparent: record.traceparent.clone(),
+        slot_ms: None,
+    }
+}
