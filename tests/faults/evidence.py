@@ -13,6 +13,7 @@ from typing import Callable, TypeVar
 
 import world
 from book import Post
+from machine import found_in_queues, plain
 from product import Origin
 
 T = TypeVar("T")
@@ -135,12 +136,10 @@ def ask_as_tenants(evidence: Evidence, api: Origin, keys: dict[str, str]) -> Non
 
 def read_log(evidence: Evidence, log: Path) -> None:
     """The faults that were injected, by kind, and what the last start found in the queues."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    text = plain(log)
     for kind in re.findall(r"faults: injected kind=\"?(\w+)", text):
         evidence.faults[kind] = evidence.faults.get(kind, 0) + 1
-    # Each start says it of each queue: the last one counts.
-    counts = re.findall(r"sqs\.opened\b.*?\bqueue=\"?([\w-]+)\"? messages=(\d+)", text)
-    evidence.queues = {name: int(count) for name, count in counts} or None
+    evidence.queues = found_in_queues(log) or None
 
 
 def read_due(evidence: Evidence, data: Path, now_ms: float, grace_ms: float) -> None:

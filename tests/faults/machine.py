@@ -6,6 +6,7 @@ A process that ends in any other way than by `kill -9` while it should run is a 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -15,12 +16,25 @@ from pathlib import Path
 from kill import LAST_WORDS_S, free_port
 from product import CouldNotStart, Origin, Redial
 from senders import Senders
-from spec import SCHEDULE, Spec, Warp
+from spec import BURNT_RECEIVES, SCHEDULE, Spec, Warp
 
 # How often its memory is looked at, in seconds.
 LOOK_S = 0.2
+# How long messages that were found are worked on, in seconds.
+EMPTIED_S = 3.0
 # A kill from outside comes so long after it is ready, in seconds.
 KILL_AFTER_S = (0.05, 0.5)
+
+
+def plain(log: Path) -> str:
+    """The text of a log, without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace")) if log.exists() else ""
+
+
+def found_in_queues(log: Path) -> dict[str, int]:
+    """How many messages the last start found in each queue; empty if it said nothing."""
+    counts = re.findall(r"sqs\.opened\b.*?\bqueue=\"?([\w-]+)\"? messages=(\d+)", plain(log))
+    return {queue: int(count) for queue, count in counts}
 
 
 @dataclass
@@ -47,10 +61,13 @@ class Machine:
         self.stopping = False
         self.watching: threading.Thread | None = None
 
-    def start(self, *arms: str) -> Origin:
-        """Starts it, with these kill points or those of the run; again if it is killed before it is ready."""
+    def start(self, arms: str = "", until: str = "-") -> Origin:
+        """Starts it, with these kill points or those of the run; again if it is killed before it is ready, but without them once
+        it has died at one of `until`."""
         while True:
-            given = ",".join(arms) or (self.arms.pop(0) if self.arms else "")
+            given = arms or (self.arms.pop(0) if self.arms else "")
+            if self.last_death().startswith(until):
+                given = ""
             self.redial.environment = self.spec.environment(self.warp.began_ms)
             if given:
                 self.redial.environment["REDIAL_KILL"] = given
@@ -122,21 +139,36 @@ class Machine:
             self.watching.join()
         return self.redial.stop()
 
-    def open_again(self) -> None:
-        """Starts it once more, undisturbed, so that it says what it finds in its queues, and ends it."""
+    def empty(self) -> bool:
+        """Starts it once more, undisturbed, so that it says what it finds in its queues, and stops it after it had some time for
+        that: messages of which SQS was not told that they are done come again. True if there were none."""
         self.redial.environment = self.spec.environment(self.warp.began_ms)
         self.redial.environment.pop("REDIAL_FAULTS", None)
         self.redial.start()
+        left = sum(found_in_queues(self.redial.log).values())
+        if left:
+            time.sleep(EMPTIED_S)
         self.redial.stop()
+        return left == 0
 
-    def burn(self, arms: str, most: int) -> int:
-        """Starts it again and again with these kill points, as long as it dies of them. Gives how often."""
-        times = 0
-        while times < most and self.died_soon():
-            times += 1
+    def burn(self, arms: str, area: str) -> int:
+        """Starts it again and again with these kill points, until it dies at one of `area`, and gives how often it did. Then it
+        runs undisturbed."""
+        before = len(self.kills)
+        self.start(arms, until=area)
+        while len(self.kills) - before < BURNT_RECEIVES and self.died_soon():
             self.ended(self.redial.process.poll())
-            self.start(arms)
-        return times
+            if self.last_death().startswith(area):
+                break
+            self.start(arms, until=area)
+        if self.redial.process.poll() is not None:
+            self.start()
+        return len(self.kills) - before
+
+    def last_death(self) -> str:
+        """The kill point at which it died last."""
+        deaths = re.findall(r"killed point=\"?([\w.]+)", plain(self.redial.log))
+        return deaths[-1] if deaths else ""
 
     def died_soon(self) -> bool:
         """True if it dies within two seconds."""

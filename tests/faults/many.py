@@ -66,7 +66,8 @@ def run(spec: Spec, keep: bool = False) -> dict:
     folder.mkdir(parents=True)
     command = [sys.executable, str(HERE / "one.py"), "--folder", str(folder), "--spec", spec.text()]
     with (folder / "run.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        # Its standard input ends with this process, and it with that.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
         try:
             process.wait(timeout=limit_s(spec))
             ended = f"the run ended with status {process.returncode} and no result"
@@ -75,6 +76,7 @@ def run(spec: Spec, keep: bool = False) -> dict:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             ended = f"the run was not through after {limit_s(spec):.0f} s"
+        process.stdin.close()
     try:
         result = json.loads((folder / "result.json").read_text())
     except (OSError, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import re
 import sys
 import threading
@@ -25,18 +26,21 @@ import spec as specs  # noqa: E402
 import world  # noqa: E402
 from book import Book  # noqa: E402
 from checks import NotInTime, wait_until  # noqa: E402
-from machine import Machine  # noqa: E402
+from machine import Machine, plain  # noqa: E402
 from product import Origin  # noqa: E402
 from senders import Senders  # noqa: E402
 
-# Waiting states. What is held waits too, but for the endpoint that is gone.
-WAITING = ("queued", "retrying", "held")
+# Waiting states, in the order in which they are looked at: what is released meanwhile becomes `queued`, and what comes too early
+# or too late `held` again. What the endpoint that is gone holds does not wait.
+WAITING = ("held", "queued", "retrying", "held")
+# So many looks in a row must find nothing.
+QUIET_LOOKS = 3
 # How often it is looked whether all has settled, in seconds, and how often progress is told.
 LOOK_S, TELL_S = 1.0, 10.0
 # How long all events may take to be posted, in seconds, each.
 POST_S_EACH = 0.3
-# Events with which receives are burnt before the others come, for the points of the dead-letter intake.
-BURNT_EVENTS = 6
+# How often it is started again to work on what is left in its queues.
+EMPTIED_TRIES = 6
 # A row of the due list may be so late, in milliseconds of the product's clock: two passes of the sweeper and a lease.
 GRACE_MS = 20 * 60_000
 
@@ -97,20 +101,17 @@ class Run:
         return senders
 
     def burn(self) -> dict[tuple[str, str], int | str]:
-        """Posts some events and dies with them in hand until their messages are dead letters: the way to the intake."""
-        self.burnt = [e for e in self.posted if not e.refused and world.matches(e)][:BURNT_EVENTS]
+        """Posts an event and dies with its message in hand until it is a dead letter: the way to the intake."""
+        self.burnt = [e for e in self.posted if [s for s in world.SUBSCRIPTIONS if s.wants(e)] == [world.BURNT]][:1]
         self.posted = self.burnt + [e for e in self.posted if e not in self.burnt]
-        self.machine.senders = senders = Senders(self.spec, self.burnt)
-        deadly = "dispatcher.after_receive:1"
-        api = self.machine.start(deadly)
-        senders.connect(api)
-        senders.start()
-        most = specs.BURNT_RECEIVES
-        times = self.machine.burn(f"{deadly},{self.machine.arms[0]}" if self.machine.arms else deadly, most)
-        self.machine.arms = self.machine.arms[1:]
+        senders = Senders(self.spec, self.burnt)
         senders.connect(self.machine.api)
-        self.until("the burnt ones posted", senders.done.is_set, 60)
-        self.tell(f"died {times} times with messages in hand")
+        senders.start()
+        deadly = f"dispatcher.after_receive:1,{self.machine.arms[0]}"
+        self.machine.arms = []
+        times = self.machine.burn(deadly, "intake.")
+        self.until("the burnt one posted", senders.done.is_set, 60)
+        self.tell(f"died {times} times with a message in hand")
         return senders.answers
 
     def until(self, what: str, condition, most_s: float, say=lambda: "") -> None:  # noqa: ANN001
@@ -131,16 +132,17 @@ class Run:
         self.tell(what)
 
     def settled(self) -> bool:
-        """True if nothing waits any more."""
+        """True if nothing waits any more. Looks no further than at the first list with something in it."""
         api = self.machine.api
-        self.left = Counter()
         for tenant in world.TENANTS:
             for state in WAITING:
                 path = f"/v1/tenants/{tenant}/deliveries?state={state}&limit=100"
-                for item in api.expect(200, "GET", path)["items"]:
-                    if state != "held" or item["reason"] != invariants.HELD_FOR_GOOD:
-                        self.left[f"{self.path(item)} {state} {item['reason'] or ''}"] += 1
-        return not self.left
+                items = api.expect(200, "GET", path)["items"]
+                left = [item for item in items if item["reason"] != invariants.HELD_FOR_GOOD]
+                self.left = Counter(f"{self.path(item)} {state} {item['reason'] or ''}" for item in left)
+                if left:
+                    return False
+        return True
 
     def path(self, item: dict) -> str:
         """The path of a delivery's endpoint."""
@@ -148,8 +150,15 @@ class Run:
 
     def settle(self, what: str) -> None:
         """Waits until all has settled; goes on if it does not: the invariants will say what has not."""
+        quiet = 0
+
+        def quiet_enough() -> bool:
+            nonlocal quiet
+            quiet = quiet + 1 if self.settled() else 0
+            return quiet >= QUIET_LOOKS
+
         try:
-            self.until(what, self.settled, self.spec.settle_s(), lambda: str(dict(self.left)))
+            self.until(what, quiet_enough, self.spec.settle_s(), lambda: str(dict(self.left)))
         except NotInTime as late:
             self.tell(f"{late}: {dict(self.left)}")
 
@@ -187,7 +196,9 @@ class Run:
         status = self.machine.stop()
         if status != 0:
             self.machine.ends.append(f"it stopped with status {status}")
-        self.machine.open_again()
+        for _ in range(EMPTIED_TRIES):
+            if self.machine.empty():
+                break
         gathering.read_log(found, self.machine.redial.log)
         gathering.read_due(found, self.machine.redial.data, self.warp.now() * 1000, GRACE_MS)
         found.posts = self.book.requests()
@@ -208,8 +219,7 @@ class Run:
         found = self.gather(senders)
         self.tell(gathering.as_text(found))
         findings = [str(finding) for finding in invariants.judge(found)]
-        log = re.sub(r"\x1b\[[0-9;]*m", "", self.machine.redial.log.read_text(errors="replace"))
-        died = Counter(re.findall(r"killed\b.*?point=\"?([\w.]+)", log))
+        died = Counter(re.findall(r"killed point=\"?([\w.]+)", plain(self.machine.redial.log)))
         if self.spec.point and not died[self.spec.point]:
             findings.append(f"tool not_reached: {self.spec.point}: the process never died there")
         if self.spec.faults and not found.faults:
@@ -229,12 +239,26 @@ class Run:
         }
 
 
+def on_a_leash(run: Run) -> None:
+    """Ends with whoever started it: its standard input ends with them. The product is a process that nobody else would end."""
+
+    def hold() -> None:
+        sys.stdin.read()
+        run.machine.stopping = True
+        if run.machine.redial.process is not None:
+            run.machine.redial.process.kill()
+        os._exit(1)
+
+    threading.Thread(target=hold, daemon=True).start()
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--folder", required=True, type=Path)
     arguments.add_argument("--spec", required=True)
     given = arguments.parse_args()
     run = Run(specs.read(given.spec), given.folder)
+    on_a_leash(run)
     try:
         result = run.work()
     except Exception as error:  # Whatever it is, the run has not passed, and says why.

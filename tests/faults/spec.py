@@ -16,7 +16,7 @@ SCHEDULE = (1, 1, 2)
 # All kinds of faults that the connector of a fault build knows.
 FAULT_KINDS = "500,503,throttle,partial,lost_answer,delay,reset,duplicate,shuffle,expired_handle,stall"
 # Share of the calls that fail in a run with faults.
-FAULT_RATE = 0.02
+FAULT_RATE = 0.005
 
 # The hit of a kill point at which the process dies is drawn from 1 to this. What is here is passed that often by every run of
 # 500 events; a point that is not named is passed by some request or delivery in every run, and this is the last row's.

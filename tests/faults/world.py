@@ -57,6 +57,8 @@ class Subscription:
 DOWN = Subscription("north", "down", types=("call.ended",), behaviour={"status": 500})
 # Everything delivered to this one is delivered again by a replay.
 REPLAYED = Subscription("south", "replayed", types=("call.started",))
+# Whoever wants only this is sent to one endpoint, in one message.
+BURNT = Subscription("east", "all", behaviour={"stumbling": 0.1})
 # The answer 410 disables it.
 GONE = Subscription("east", "gone", types=(RARE,), behaviour={"status": 410})
 
@@ -67,11 +69,11 @@ SUBSCRIPTIONS = (
     Subscription("south", "all", behaviour={"flaky": 0.05, "slow_ms": 30}),
     # Never works, and too seldom tried to be on hold.
     Subscription("south", "never", types=(RARE,), behaviour={"status": 503}),
-    # Most of its deliveries wait outside the queue and are sent by the sweeper.
-    Subscription("south", "limited", types=("call.ended",), fields={"rate_limit": 2}),
+    # Its deliveries wait outside the queue and are sent by the sweeper, few at a time.
+    Subscription("south", "limited", types=("call.ended",), agents=("agt_3",), fields={"rate_limit": 1}),
     REPLAYED,
     Subscription("east", "slow", agents=("agt_1",), behaviour={"slow_ms": 400}),
-    Subscription("east", "all", behaviour={"stumbling": 0.1}),
+    BURNT,
     GONE,
 )
 TENANTS = tuple(dict.fromkeys(s.tenant for s in SUBSCRIPTIONS))

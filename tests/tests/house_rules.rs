@@ -159,6 +159,38 @@ fn only_egress_and_the_command_open_a_socket_to_somebody_else() {
 }
 
 #[test]
+fn what_is_deployed_or_released_has_no_kill_points_and_no_injected_faults() {
+    let deployed = functions().into_iter().chain(["redial".to_owned()]);
+    for package in deployed {
+        let arguments = [
+            "tree",
+            "--locked",
+            "-p",
+            &package,
+            "-e",
+            "normal,features",
+            "--prefix",
+            "none",
+            "--format",
+            "{p} {f}",
+        ];
+        let tree = output(env!("CARGO"), &arguments);
+        let platform: Vec<&str> = tree
+            .lines()
+            .filter(|line| line.starts_with("redial-platform "))
+            .collect();
+        assert!(!platform.is_empty(), "{package} is built without the platform");
+        assert!(!tree.contains("failpoints"), "{package}: {platform:?}");
+        // Neither is a function built with it on purpose.
+        if package != "redial" {
+            let manifest = read(&format!("functions/{}/Cargo.toml", package.replacen("redial-", "", 1)));
+            assert!(!manifest.contains("failpoints"), "{package}");
+        }
+    }
+    assert!(!read("template.yaml").contains("failpoints"));
+}
+
+#[test]
 fn arrows_point_from_functions_to_shared_and_never_back() {
     let functions = functions();
     let named = named_by();

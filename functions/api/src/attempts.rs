@@ -15,8 +15,16 @@ const MAX_ROWS: usize = 100;
 /// Queries for attempts under way at once.
 const CONCURRENT_QUERIES: usize = 8;
 
-/// All attempts of a delivery, by number: `rows` are the failed ones that were read.
+/// All attempts of a delivery, by number: `rows` are the failed ones that were read. After a crash between an attempt's row and
+/// the delivery's own, the next attempt has the same number: what the delivery says of its last one counts.
 pub(crate) fn complete(record: &DeliveryRecord, mut rows: Vec<AttemptRecord>) -> Vec<AttemptRecord> {
+    let overtaken = |row: &AttemptRecord| {
+        record
+            .last
+            .as_ref()
+            .is_some_and(|last| row.n == last.n && row.at != last.at)
+    };
+    rows.retain(|row| !overtaken(row));
     let last = record.last.iter();
     let unread: Vec<AttemptRecord> = last
         .filter(|last| rows.iter().all(|row| row.n != last.n))
@@ -77,5 +85,57 @@ impl Api {
         };
         let attempts = complete(&record, rows.into_iter().map(|(_, attempt)| attempt).collect());
         Ok((record, attempts, unreadable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redial_domain::delivery::DeliveryState;
+    use redial_domain::{EndpointId, EventId, EventTypeName, Timestamp};
+    use redial_platform::message::DeliveryMessage;
+
+    use super::*;
+
+    fn attempt(n: u32, at_ms: i64, code: &str) -> AttemptRecord {
+        AttemptRecord {
+            n,
+            at: Timestamp::from_millis(at_ms),
+            status: None,
+            code: code.to_owned(),
+            duration_ms: 1,
+            next: String::new(),
+            response: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_delivery_says_of_its_last_attempt_counts_more_than_a_row_that_a_crash_left_under_its_number() {
+        let message = DeliveryMessage {
+            tenant: TenantId::parse("acme").unwrap(),
+            event: EventId::parse("evt_1").unwrap(),
+            accepted_at_ms: 0,
+            shards: 1,
+            endpoint: EndpointId::parse("ep_1").unwrap(),
+            endpoint_version: 0,
+            replay: None,
+            check: false,
+            content: None,
+            traceparent: None,
+            slot_ms: None,
+            probe: false,
+        };
+        let event_type = EventTypeName::parse("call.ended").unwrap();
+        let mut record = DeliveryRecord::new(&message, event_type, DeliveryState::Succeeded, Timestamp::default());
+        record.attempts = 2;
+        record.last = Some(attempt(2, 30, "ok"));
+        let rows = || vec![attempt(1, 10, "http_error"), attempt(2, 20, "http_error")];
+        let told = |attempts: Vec<AttemptRecord>| attempts.into_iter().map(|a| (a.n, a.code)).collect::<Vec<_>>();
+        let both = [(1, "http_error".to_owned()), (2, "ok".to_owned())];
+        assert_eq!(told(complete(&record, rows())), both);
+        // The same attempt: its row, which has all of the answer.
+        let mut whole = attempt(2, 30, "ok");
+        whole.response = b"all of it".to_vec();
+        let attempts = complete(&record, vec![attempt(1, 10, "http_error"), whole]);
+        assert_eq!(attempts[1].response, b"all of it");
     }
 }

@@ -227,7 +227,8 @@ async fn patch(
     let apply = |endpoint: &mut Endpoint| {
         if_match.check(endpoint.version)?;
         endpoint.settings = patched(&endpoint.settings, &patch, rules)?;
-        let before = std::mem::replace(&mut endpoint.state, state.unwrap_or(endpoint.state));
+        let before = endpoint.state;
+        endpoint.state = state.unwrap_or(before);
         if before != EndpointState::Active && endpoint.state == EndpointState::Active {
             endpoint.kept_until = None;
         }

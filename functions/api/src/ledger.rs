@@ -259,7 +259,7 @@ impl Api {
             .filter(|(event, _)| event.own_id)
             .map(|(event, _)| &event.id);
         let of_surplus = surplus.iter().map(|record| &record.id.event);
-        let stored = self.stored(tenant, of_missing.chain(of_surplus)).await?;
+        let stored = self.events_as_stored(tenant, of_missing.chain(of_surplus)).await?;
         for (key, (event, id)) in promised {
             balance.missing(judge, &stored, key, event, &id);
         }
@@ -270,7 +270,7 @@ impl Api {
     }
 
     /// Events by their ids, as they are stored.
-    async fn stored<'a>(
+    async fn events_as_stored<'a>(
         &self,
         tenant: &TenantId,
         ids: impl Iterator<Item = &'a EventId>,

@@ -10,7 +10,7 @@ use redial_platform::store::config::TenantConfig;
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::ledger::{LATE_MS, LOOK_BACK_HOURS, SETTLE_MS, UNRECORDED_MS};
-use redial_platform::store::replays::ReplayJob;
+use redial_platform::store::replays::{JobState, ReplayJob};
 use redial_platform::store::sweep::SweepMark;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -315,12 +315,12 @@ impl Judge<'_> {
 
     /// The replay jobs that stand still.
     pub(crate) fn stuck_jobs(&self) -> impl Iterator<Item = (Key, Difference)> {
-        let stuck = |job| Some((keys::job(&self.config.tenant.id, &job.id), self.job(job)?));
+        let stuck = |job: &ReplayJob| Some((keys::job(&self.config.tenant.id, &job.id), self.job(job)?));
         self.jobs.iter().filter_map(stuck)
     }
 
     fn job(&self, job: &ReplayJob) -> Option<Difference> {
-        if job.is_finished() || self.now.millis_since(job.lease_until) <= STUCK_MS {
+        if job.is_finished() || job.state == JobState::Paused || self.now.millis_since(job.lease_until) <= STUCK_MS {
             return None;
         }
         Some(Difference {

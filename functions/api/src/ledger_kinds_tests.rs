@@ -49,7 +49,10 @@ fn unrecorded(age_ms: i64, repaired: Option<Timestamp>) -> (&'static str, String
     let (config, event) = (config(), event());
     let judge = Judge {
         config: &config,
-        mark: repaired.map(|repaired| SweepMark { repaired, rolled: repaired }),
+        mark: repaired.map(|repaired| SweepMark {
+            repaired,
+            rolled: repaired,
+        }),
         jobs: Vec::new(),
         now: event.accepted_at.plus_millis(age_ms),
     };

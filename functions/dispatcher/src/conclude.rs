@@ -94,7 +94,7 @@ impl Dispatcher {
         }
         let who = (job.record.tenant.clone(), job.record.id.endpoint.clone());
         match decision {
-            Decision::Succeeded => self.tally.succeeded(&who, job.record.attempts > 0, now),
+            Decision::Succeeded => self.watch.succeeded(&who, job.record.attempts > 0),
             // Its endpoint is disabled for it.
             Decision::Dead(DeadReason::Gone) => batch.recorder.count(Metric::Failed, 1),
             Decision::RetryAt { .. } | Decision::Dead(_) => {
@@ -104,7 +104,7 @@ impl Dispatcher {
                     status: attempt.status,
                     code: attempt.code.clone(),
                 };
-                self.tally.failed(&who, failure);
+                self.watch.failed(&who, failure);
             }
         }
         batch.concluded.attempted(who);
@@ -120,7 +120,7 @@ impl Dispatcher {
         batch: &Batch,
     ) -> Result<Verdict, Fault> {
         let waited = job.record.state == DeliveryState::Retrying;
-        let waits = self.where_to_wait(&job.stored, waited).await;
+        let waits = self.watch.where_to_wait(&job.stored, waited).await;
         let waits = waits.unwrap_or_else(|error| {
             // The attempt was made: it must be recorded, and the queue keeps whatever it is given.
             tracing::error!(%error, delivery = %record.id, "dispatcher.waiting_not_counted");
@@ -158,7 +158,7 @@ impl Dispatcher {
     /// Ends the hold of an endpoint that a probe reached. A failure is not the delivery's, which is made: another probe
     /// follows.
     async fn let_go(&self, job: &Job, batch: &Batch) {
-        if let Err(error) = self.close(&job.stored, &batch.recorder).await {
+        if let Err(error) = self.watch.close(&job.stored, &batch.recorder).await {
             let (tenant, endpoint) = (&job.record.tenant, &job.record.id.endpoint);
             tracing::error!(%error, %tenant, %endpoint, "dispatcher.hold_not_ended");
             batch.recorder.count(Metric::FunctionFaults, 1);

@@ -1,10 +1,10 @@
-//! How the endpoints are: tells what this environment saw of them once a batch, puts one on hold that fails, lets one go that
+//! How the endpoints are: a [`Watch`] tells what this environment saw of them once a batch, puts one on hold that fails, lets one go that
 //! a probe reached, and says where a delivery waits for its next attempt. docs/RELIABILITY.md has the rules, `domain::hold`
 //! decides. Reads and writes nothing while all attempts succeed. Never sends: the sweeper sends probes and lets go what is
 //! held.
 //!
 //! The item of an endpoint's health says whether it is on hold, and its conditional writes say who changed that; what
-//! `config` says follows it ([`Dispatcher::settle_hold`]), and whoever finds both apart puts that right.
+//! `config` says follows it ([`Watch::settle_hold`]), and whoever finds both apart puts that right.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,18 +14,19 @@ use futures_util::future::join_all;
 use redial_domain::Timestamp;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
-use redial_domain::hold::{self, FAILING_IN_ROW, Hold, HoldReason, MAX_WAITING};
+use redial_domain::hold::{self, FAILING_IN_ROW, Hold, HoldReason, MAX_WAITING, Mend, mend};
 use redial_platform::batch::Verdict;
+use redial_platform::cache::ConfigCache;
 use redial_platform::metrics::{Metric, Recorder};
-use redial_platform::notices::Notice;
+use redial_platform::notices::{Notice, Notifier};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
-use redial_platform::store::health::Health;
+use redial_platform::store::health::{Health, LastFailure};
 use redial_platform::store::observed::Observed;
+use redial_platform::{Clock, Store};
 
-use crate::Dispatcher;
-use crate::tally::{Untold, Who};
+use crate::tally::{Tally, Untold, Who};
 
 /// Times that an endpoint's hold is written against other changes of its tenant. What could not be written then, the next
 /// failure or the sweeper writes.
@@ -76,7 +77,39 @@ impl Concluded {
     }
 }
 
-impl Dispatcher {
+/// What an execution environment sees of endpoints, and does about it. Cheap to clone; clones share what they saw.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    store: Store,
+    cache: ConfigCache,
+    notifier: Notifier,
+    clock: Clock,
+    tally: Tally,
+}
+
+impl Watch {
+    /// Begins to watch: nothing seen yet.
+    #[must_use]
+    pub fn new(store: Store, cache: ConfigCache, notifier: Notifier, clock: Clock) -> Self {
+        Self {
+            store,
+            cache,
+            notifier,
+            clock,
+            tally: Tally::default(),
+        }
+    }
+
+    /// An attempt at an endpoint succeeded; `again` says that one of the same delivery had failed.
+    pub fn succeeded(&self, who: &Who, again: bool) {
+        self.tally.succeeded(who, again, self.clock.now());
+    }
+
+    /// An attempt at an endpoint failed, for a reason of the receiver's.
+    pub fn failed(&self, who: &Who, failure: LastFailure) {
+        self.tally.failed(who, failure);
+    }
+
     /// Tells what the batch and those before it saw, and takes back from the queue what waits for an endpoint that is on hold
     /// by now. A failure here is logged and counted: every delivery is recorded, and the next failure tells again.
     pub(crate) async fn look_after(
@@ -115,7 +148,11 @@ impl Dispatcher {
         }
     }
 
-    async fn tell(&self, who: &Who, recorder: &Recorder) -> Result<(), StoreError> {
+    /// Tells what was seen of an endpoint since the last time, if there is anything to tell, and does what follows.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails. What was to be told is forgotten then.
+    pub async fn tell(&self, who: &Who, recorder: &Recorder) -> Result<(), StoreError> {
         let ((tenant, endpoint), now) = (who, self.clock.now());
         match self.tally.take(who, now) {
             None => Ok(()),
@@ -229,11 +266,15 @@ impl Dispatcher {
                 return Ok(());
             };
             let health = self.store.health(tenant, endpoint, self.clock.now()).await?;
-            let wanted = health.and_then(|health| health.open.map(|(since, reason)| hold_of(&health, since, reason)));
-            if wanted.map(|hold| hold.since) == stored.hold.map(|hold| hold.since) {
-                return Ok(());
-            }
-            let change = Change::Hold(endpoint, wanted.as_ref());
+            let (open, failing_since) =
+                health.map_or((None, None), |health| (health.open, health.numbers.failing_since));
+            let hold = match mend(open, failing_since, stored.hold.as_ref(), stored.endpoint.updated_at) {
+                Some(Mend::Tell(hold)) => Some(hold),
+                Some(Mend::Withdraw) => None,
+                // Somebody activated it meanwhile; the sweeper forgets what was known.
+                Some(Mend::Forget) | None => return Ok(()),
+            };
+            let change = Change::Hold(endpoint, hold.as_ref());
             match self.store.change(tenant, config.version, change).await {
                 Ok(_) | Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),

@@ -9,7 +9,7 @@ mod conclude;
 mod contents;
 mod deliver;
 mod endpoint_test;
-mod health;
+pub mod health;
 mod look;
 mod pace;
 mod request;
@@ -28,8 +28,8 @@ use redial_platform::secrets::Secrets;
 use redial_platform::{Clock, Random, Store, batch, failpoint};
 
 use crate::contents::Contents;
-use crate::health::Concluded;
-use crate::tally::Tally;
+use crate::health::{Concluded, Watch};
+pub use crate::tally::Who;
 
 /// Delivers messages. Cheap to share; made once for an execution environment.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ pub struct Dispatcher {
     api_origin: String,
     default_retry: RetryPolicy,
     metrics: Metrics,
-    tally: Tally,
+    watch: Watch,
 }
 
 /// What the records of one batch share.
@@ -83,8 +83,10 @@ impl Dispatcher {
     pub fn new(parts: Parts) -> Self {
         let cache = ConfigCache::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
         let (store, clock, random) = (parts.store.clone(), parts.clock.clone(), parts.random.clone());
+        let notifier = Notifier::new(store.clone(), cache.clone(), clock.clone(), random);
+        let watch = Watch::new(store, cache.clone(), notifier.clone(), clock);
         Self {
-            notifier: Notifier::new(store, cache.clone(), clock, random),
+            notifier,
             store: parts.store,
             secrets: parts.secrets,
             queues: parts.queues,
@@ -95,7 +97,7 @@ impl Dispatcher {
             api_origin: parts.api_origin,
             default_retry: parts.default_retry,
             metrics: parts.metrics,
-            tally: Tally::default(),
+            watch,
         }
     }
 
@@ -119,7 +121,7 @@ impl Dispatcher {
             recorder, concluded, ..
         } = batch;
         // Before SQS is told: what its endpoint must not wait in the queue for is taken back.
-        self.look_after(concluded, &event, &mut verdicts, &recorder).await;
+        self.watch.look_after(concluded, &event, &mut verdicts, &recorder).await;
         let response = batch::answer(&event, verdicts, &self.queues, &self.clock).await;
         tracing::info!(
             received,

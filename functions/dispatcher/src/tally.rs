@@ -22,7 +22,7 @@ const SHARE: u32 = 10;
 const SUCCESS_MS: i64 = 1_000;
 
 /// An endpoint of a tenant.
-pub(crate) type Who = (TenantId, EndpointId);
+pub type Who = (TenantId, EndpointId);
 
 /// What is to be told of an endpoint.
 #[derive(Debug, PartialEq, Eq)]

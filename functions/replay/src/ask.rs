@@ -246,15 +246,27 @@ fn check(config: &TenantConfig, filter: &ReplayFilter) -> Result<(), AskError> {
             return refused("field_missing", "endpoint", "is required with missing");
         };
         if filter.state.is_some() || filter.reason.is_some() {
-            return refused("replay_ambiguous", "missing", "what was never delivered has neither state nor reason");
+            return refused(
+                "replay_ambiguous",
+                "missing",
+                "what was never delivered has neither state nor reason",
+            );
         }
         let stored = config.endpoint(endpoint);
         if stored.is_some_and(|stored| stored.endpoint.state == EndpointState::Inactive) {
-            return refused("endpoint_inactive", "endpoint", "it is inactive and matches nothing: activate it first");
+            return refused(
+                "endpoint_inactive",
+                "endpoint",
+                "it is inactive and matches nothing: activate it first",
+            );
         }
     }
     if source == Source::Shelves && filter.to.is_some() && filter.endpoints.len() != 1 {
-        return refused("field_missing", "endpoint", "name the one endpoint whose deliveries go to another");
+        return refused(
+            "field_missing",
+            "endpoint",
+            "name the one endpoint whose deliveries go to another",
+        );
     }
     Ok(())
 }

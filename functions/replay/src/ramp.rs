@@ -51,7 +51,8 @@ impl Ramp {
 
     /// Milliseconds that `left` more messages take after `sent`.
     pub(crate) fn takes_ms(self, sent: u64, left: u64) -> i64 {
-        self.offset_ms(sent.saturating_add(left)).saturating_sub(self.offset_ms(sent))
+        self.offset_ms(sent.saturating_add(left))
+            .saturating_sub(self.offset_ms(sent))
     }
 }
 
@@ -81,7 +82,9 @@ impl Moments {
 
     /// The moment of the message with this number, from 0.
     pub(crate) fn at(&self, number: usize) -> Timestamp {
-        self.pace.since.plus_millis(self.ramp.offset_ms(self.pace.sent + number as u64))
+        self.pace
+            .since
+            .plus_millis(self.ramp.offset_ms(self.pace.sent + number as u64))
     }
 
     /// Messages whose moments the queue can wait for, none if the next one is too far.
@@ -131,7 +134,10 @@ mod tests {
     fn a_rate_below_the_first_step_is_kept_from_the_beginning() {
         for slow_start in [false, true] {
             let ramp = Ramp { rate: 4, slow_start };
-            assert_eq!([0, 1, 4, 1_000].map(|sent| ramp.offset_ms(sent)), [0, 250, 1_000, 250_000]);
+            assert_eq!(
+                [0, 1, 4, 1_000].map(|sent| ramp.offset_ms(sent)),
+                [0, 250, 1_000, 250_000]
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::MAX_ENDPOINTS;
 use redial_domain::event::MAX_CALL_ID_BYTES;
 use redial_domain::filter::{Filter, TypePattern};
-use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, ReplayId, TenantId};
+use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, ReplayId, TenantId, Timestamp};
 use redial_platform::fields::{self, Fields, MAX_BODY_BYTES, refuse};
 use redial_platform::problem::Problem;
 use redial_platform::store::replays::{OPEN_END, ReplayFilter, ReplaySpec};
@@ -120,15 +120,26 @@ pub fn asked(mut fields: Fields) -> Result<Asked, Problem> {
             return Err(refuse("replay_ambiguous", "delivery", detail));
         }
         _ => {
-            let call = filter.call_id.is_some();
-            let filter = narrowed(filter, endpoint, &mut fields, by_id)?;
+            let since = fields.moment("since")?;
+            let filter = narrowed(filter, endpoint, &mut fields, since)?;
             fields.finish()?;
+            let of_call = filter.call_id.is_some();
             if by_id {
-                let field = if call { "call_id" } else { "endpoint" };
+                let field = if of_call { "call_id" } else { "endpoint" };
                 let detail = "give one of event, delivery, call_id and endpoint";
                 return Err(refuse("replay_ambiguous", field, detail));
             }
-            plain(filter)
+            match since {
+                None if !of_call && filter.endpoints.is_empty() => {
+                    let detail = "give event, delivery, call_id, endpoint or since";
+                    return Err(refuse("field_missing", "event", detail));
+                }
+                None if !of_call => {
+                    let detail = "is required with endpoint and endpoints";
+                    return Err(refuse("field_missing", "since", detail));
+                }
+                _ => plain(filter),
+            }
         }
     };
     Ok(Asked { spec, options })
@@ -137,7 +148,11 @@ pub fn asked(mut fields: Fields) -> Result<Asked, Problem> {
 fn options(fields: &mut Fields) -> Result<Options, Problem> {
     let rate = fields.take::<u32>("rate", "a number")?;
     if rate.is_some_and(|rate| !(MIN_RATE..=MAX_RATE).contains(&rate)) {
-        return Err(refuse("rate_invalid", "rate", "must be 1 to 500, or absent for as fast as it goes"));
+        return Err(refuse(
+            "rate_invalid",
+            "rate",
+            "must be 1 to 500, or absent for as fast as it goes",
+        ));
     }
     Ok(Options {
         rate,
@@ -148,7 +163,10 @@ fn options(fields: &mut Fields) -> Result<Options, Problem> {
 
 fn call_id(fields: &mut Fields) -> Result<Option<String>, Problem> {
     let call_id = fields.text("call_id")?;
-    if call_id.as_ref().is_some_and(|id| !(1..=MAX_CALL_ID_BYTES).contains(&id.len())) {
+    if call_id
+        .as_ref()
+        .is_some_and(|id| !(1..=MAX_CALL_ID_BYTES).contains(&id.len()))
+    {
         return Err(refuse("call_id_invalid", "call_id", "must have 1 to 512 bytes"));
     }
     Ok(call_id)
@@ -159,13 +177,13 @@ fn narrowed(
     filter: ReplayFilter,
     endpoint: Option<EndpointId>,
     fields: &mut Fields,
-    by_id: bool,
+    since: Option<Timestamp>,
 ) -> Result<ReplayFilter, Problem> {
-    let since = fields.moment("since")?;
     let until = fields.moment("until")?;
     let missing = fields.take("missing", "true or false")?.unwrap_or_default();
     let state: Option<DeliveryState> = fields.take("state", "held, succeeded, dead or canceled")?;
-    let types = fields.take::<Vec<TypePattern>>("event_types", "a list of event types, such as call.ended or call.*")?;
+    let types =
+        fields.take::<Vec<TypePattern>>("event_types", "a list of event types, such as call.ended or call.*")?;
     let agents = fields.take::<Vec<AgentId>>("agents", "a list of agents")?;
     let reason = fields.short_text("reason", MAX_REASON_CHARS)?;
     let many = match endpoint {
@@ -173,10 +191,20 @@ fn narrowed(
         None => fields.take::<Vec<EndpointId>>("endpoints", "a list of endpoints")?,
     };
     let is_code = |text: &String| text.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if reason.as_ref().is_some_and(|reason| reason.is_empty() || !is_code(reason)) {
-        return Err(refuse("reason_invalid", "reason", "must be a code such as attempts_exhausted"));
+    if reason
+        .as_ref()
+        .is_some_and(|reason| reason.is_empty() || !is_code(reason))
+    {
+        return Err(refuse(
+            "reason_invalid",
+            "reason",
+            "must be a code such as attempts_exhausted",
+        ));
     }
-    if many.as_ref().is_some_and(|many| many.len() > usize::from(MAX_ENDPOINTS)) {
+    if many
+        .as_ref()
+        .is_some_and(|many| many.len() > usize::from(MAX_ENDPOINTS))
+    {
         return Err(refuse("list_too_long", "endpoints", "at most 200 endpoints"));
     }
     let lists = Filter {
@@ -185,13 +213,6 @@ fn narrowed(
         ..Filter::default()
     };
     lists.check()?;
-    if since.is_none() && filter.call_id.is_none() && !by_id {
-        return Err(if endpoint.is_some() || many.is_some() {
-            refuse("field_missing", "since", "is required with endpoint and endpoints")
-        } else {
-            refuse("field_missing", "event", "give event, delivery, call_id, endpoint or since")
-        });
-    }
     Ok(ReplayFilter {
         endpoints: endpoint.map(|endpoint| vec![endpoint]).or(many).unwrap_or_default(),
         event_types: lists.event_types,

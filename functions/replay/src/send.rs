@@ -71,12 +71,7 @@ enum Settled {
 
 impl Replay {
     /// Works on the next page of a job.
-    pub(crate) async fn page(
-        &self,
-        job: &mut ReplayJob,
-        turn: Turn<'_>,
-        recorder: &Recorder,
-    ) -> Result<Paged, Fault> {
+    pub(crate) async fn page(&self, job: &mut ReplayJob, turn: Turn<'_>, recorder: &Recorder) -> Result<Paged, Fault> {
         let moments = Moments::of(job, turn.now);
         if let Some(rest_ms) = moments.and_then(|moments| rest_ms(moments.at(0), turn.now)) {
             return Ok(Paged::Rest(rest_ms));
@@ -89,9 +84,7 @@ impl Replay {
                 self.discard(job, found.candidates).await?;
             }
             ReplayAction::Deliver => {
-                let line = self
-                    .line(&found.candidates, turn.filter, turn.config, turn.now)
-                    .await?;
+                let line = self.line(&found.candidates, turn.filter, turn.config, turn.now).await?;
                 if let Some(rest_ms) = line.as_ref().and_then(|line| line.rest_ms(turn.now)) {
                     return Ok(Paged::Rest(rest_ms));
                 }
@@ -273,7 +266,10 @@ impl Replay {
         loop {
             let found = finder.page(at.as_ref(), PAGE).await?;
             let is_sent = |place: &After| to.as_ref().is_none_or(|to| in_order(place, to).is_le());
-            let letters = found.candidates.into_iter().filter(|candidate| is_sent(&candidate.place));
+            let letters = found
+                .candidates
+                .into_iter()
+                .filter(|candidate| is_sent(&candidate.place));
             let letters = letters.filter_map(|candidate| candidate.record);
             self.mark(job, letters.collect()).await?;
             at = found.next;

@@ -162,7 +162,9 @@ fn seconds_left(job: &ReplayJob) -> Option<u64> {
     let left = job.total.saturating_sub(met);
     let sent = job.pace.map_or(0, |pace| pace.sent);
     let by_rate_ms = Ramp::of(job).map(|ramp| ramp.takes_ms(sent, left).unsigned_abs());
-    let worked_ms = job.started_at.map(|at| job.updated_at.millis_since(at).max(0).unsigned_abs());
+    let worked_ms = job
+        .started_at
+        .map(|at| job.updated_at.millis_since(at).max(0).unsigned_abs());
     let by_speed_ms = worked_ms
         .filter(|_| met > 0 && !job.slow_start)
         .map(|ms| u64::try_from(u128::from(ms) * u128::from(left) / u128::from(met)).unwrap_or(u64::MAX));

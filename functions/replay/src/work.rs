@@ -140,7 +140,11 @@ impl Replay {
         if job.is_at_rest() || at_work {
             return Ok(());
         }
-        job.state = if job.counted { JobState::Running } else { JobState::Counting };
+        job.state = if job.counted {
+            JobState::Running
+        } else {
+            JobState::Counting
+        };
         job.holder = Some(self.asker.random.number() as u64);
         // Taken, not moved on: the intake tells by `updated_at` a job that never gets further.
         let worked = match self.lease(&mut job, LEASE_MS).await {

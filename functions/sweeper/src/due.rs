@@ -6,20 +6,16 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redial_domain::delivery::DeliveryState;
-use redial_domain::endpoint::EndpointState;
 use redial_domain::{EndpointId, ErasureId, ReplayId, TenantId, Timestamp};
 use redial_platform::failpoint;
 use redial_platform::keys;
 use redial_platform::message::{DeliveryMessage, ReplayMessage};
-use redial_platform::pace;
 use redial_platform::store::StoreError;
-use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::due::Due;
 use redial_platform::store::erasures::ErasureState;
 
 use crate::repair::BEHIND;
-use crate::{Summary, SweepError, Sweeper, health};
+use crate::{Summary, SweepError, Sweeper};
 
 /// Items of one page.
 const PAGE: usize = 100;

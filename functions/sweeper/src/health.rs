@@ -22,8 +22,6 @@ use redial_replay::Options;
 use crate::release::{SENT_LEASE_MS, message_of};
 use crate::{SweepError, Sweeper};
 
-/// Why a delivery is held whose endpoint is on hold because it fails.
-pub(crate) const REASON: &str = "endpoint_failing";
 /// Wait until another look at what is held for an endpoint that was let go, in milliseconds. Longer than any copy of the
 /// configuration is delivered by (`cache::MAX_AGE_MS`) and a batch takes: what was being held meanwhile is in the list then.
 const DRAIN_LOOK_MS: i64 = 120_000;
@@ -109,14 +107,8 @@ impl Sweeper {
             endpoint.updated_at,
         ) {
             None => Ok(true),
-            Some(Mend::Tell(hold)) => {
-                let told = self.tell_hold(look, Some(&hold)).await?;
-                if told {
-                    // Whoever opened it came to no end, so that nobody was told either.
-                    self.notifier.tell(&Notice::EndpointHeld(endpoint, &hold, health)).await;
-                }
-                Ok(told)
-            }
+            // Whoever opened it has told so, unless it died of it: a crash loses such an event, never what happened.
+            Some(Mend::Tell(hold)) => self.tell_hold(look, Some(&hold)).await,
             Some(Mend::Withdraw) => self.tell_hold(look, None).await,
             Some(Mend::Forget) => {
                 self.store.rest_health(tenant, id, look.due_at).await?;

@@ -148,6 +148,7 @@ impl Sweeper {
         }
         let lease = job.lease_until;
         job.state = JobState::Failed;
+        job.finished_at = Some(self.clock.now());
         job.error = Some("it failed again and again on our side; ask for it again".to_owned());
         match self.store.save_job(&job, lease).await {
             // Somebody began to work on it meanwhile.

@@ -1,16 +1,16 @@
 //! What becomes of a delivery that is due: it is marked and sent, goes on waiting for its slot, or waits for its endpoint to
 //! answer again. Never sends itself: `due` does, a page at a time.
 
-use redial_domain::Timestamp;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
+use redial_domain::{Timestamp, hold};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::pace;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
+use crate::Sweeper;
 use crate::due::Turn;
-use crate::{Sweeper, health};
 
 /// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
 pub(crate) const SENT_LEASE_MS: i64 = 900_000;
@@ -77,7 +77,7 @@ impl Sweeper {
     async fn keep(&self, before: DeliveryRecord) -> Result<(), StoreError> {
         let held = DeliveryRecord {
             state: DeliveryState::Held,
-            reason: Some(health::REASON.to_owned()),
+            reason: Some(hold::REASON.to_owned()),
             // A slot is no wait of the schedule.
             next_at: before
                 .next_at

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{DeliveryId, EndpointId, TenantId, Timestamp};
+use redial_domain::{DeliveryId, TenantId, Timestamp, hold};
 use redial_platform::keys::{self, HOUR_MS, Key};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::store::StoreError;
@@ -17,7 +17,7 @@ use redial_platform::store::sweep::{CallEvent, SweepMark};
 
 use crate::release::message_of;
 use crate::rollup::Balance;
-use crate::{Summary, SweepError, Sweeper, health};
+use crate::{Summary, SweepError, Sweeper};
 
 /// Age at which an event's deliveries are expected to have a record, in milliseconds.
 const SETTLE_MS: i64 = redial_platform::store::ledger::SETTLE_MS;
@@ -278,7 +278,7 @@ impl Sweeper {
             _ if event.erased.is_some() => (DeliveryState::Canceled, erase::REASON.to_owned()),
             Some(state) if state.is_on_hold() => (DeliveryState::Held, format!("endpoint_{}", state.as_str())),
             Some(_) if stored.is_some_and(|stored| stored.hold.is_some()) => {
-                (DeliveryState::Held, health::REASON.to_owned())
+                (DeliveryState::Held, hold::REASON.to_owned())
             }
             Some(_) => (DeliveryState::Queued, String::new()),
             None => (DeliveryState::Canceled, "endpoint_deleted".to_owned()),

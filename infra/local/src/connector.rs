@@ -196,7 +196,9 @@ impl<S: Service> HttpConnector for InProcess<S> {
                 .map_err(|e| ConnectorError::user(e.into()))?
                 .into_bytes();
             let answer = service.exchange(&operation, body).await;
-            response(answer.map_err(|Broken| ConnectorError::io(std::io::Error::from(ErrorKind::ConnectionReset).into()))?)
+            response(
+                answer.map_err(|Broken| ConnectorError::io(std::io::Error::from(ErrorKind::ConnectionReset).into()))?,
+            )
         })
     }
 }

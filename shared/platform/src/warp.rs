@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(warp.now_ms((T0_MS + 86_400_000) * 1000), T0_MS + 20 * 86_400_000);
         assert_eq!(warp.span_ms(1500), 30_000);
         assert_eq!(warp.real(Duration::from_secs(60)), Duration::from_secs(3));
+        assert_eq!(warp.rate(), 20.0);
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Route {
             ("POST", "keys") => json!({"scope": "ingest", "name": "made in a test"}),
             ("POST", "replays") => json!({"event": "acme-event"}),
             ("POST", "dry-run") => json!({"type": "call.ended"}),
+            ("POST", "backlog") => json!({"action": "discard", "event_types": ["nothing.there"]}),
+            ("POST", "redrive" | "discard") => json!({"reason": "gone", "dry_run": true}),
             ("POST", "validate") => json!({"data": {}}),
             ("PATCH", _) => json!({"description": "changed"}),
             ("PUT", "{type}") => json!({"schema": {"type": "object"}}),
@@ -175,6 +177,15 @@ impl Matrix {
             Some("type") => format!("{tenant}.own"),
             Some("erasure") => first("erasures").await,
             Some("delivery") => first(&format!("events/{tenant}-event/deliveries")).await,
+            // One that is canceled takes no further order.
+            Some("replay") if route.method == "POST" => {
+                let replays = format!("/v1/tenants/{tenant}/replays");
+                let made = self
+                    .stand
+                    .ok("POST", &replays, json!({"event": format!("{tenant}-event")}))
+                    .await;
+                made["id"].as_str().unwrap().to_owned()
+            }
             Some("replay") => first("replays").await,
             Some("key") => self.stand.mint("ingest").await.split('_').nth(1).unwrap().to_owned(),
             Some(other) => panic!("{other}"),

@@ -3,6 +3,8 @@
 
 mod access;
 mod answers;
+mod backlog;
+mod dead_letters;
 mod deliveries;
 mod deliveries_model;
 mod dry_run;

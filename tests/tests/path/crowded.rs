@@ -13,6 +13,7 @@ use redial_local::dynamodb::Dynamo;
 use redial_platform::metrics::Kept;
 use redial_platform::store::Tables;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::due::Due;
 use redial_platform::{Clock, Random, Store, keys};
 use redial_sweeper::{Parts, Sweeper};
 use serde_json::{Value, json};
@@ -181,4 +182,42 @@ async fn what_was_marked_beside_one_that_fails_is_sent_all_the_same() {
     // Whatever was marked is not due for a while: what is due still is what was not sent.
     let rest = world.sweep().await.sent;
     assert_eq!(sent as u64 + rest, ids.len() as u64);
+}
+
+/// More of one tenant than its share of a pass, which is 500.
+const SHARE: usize = 500;
+/// How long a write takes, in milliseconds, with which a pass comes to more than a share, and not to the end of the crowd.
+const BRISK_MS: i64 = 80;
+
+#[tokio::test]
+async fn a_tenants_crowd_keeps_no_other_waiting_that_is_behind_it_in_the_same_partition() {
+    let world = World::new().await;
+    let partition = keys::due_partitions().next().unwrap();
+    let mut ids = ids_in(&partition, SHARE + 201);
+    // Behind all of the crowd, by its time.
+    let other = ids.split_off(SHARE + 200);
+    wait(&world, "crowd", &ids).await;
+    world.stand_still_ms(1_000);
+    wait(&world, "other", &other).await;
+    world.purge("DeliveryQueue").await;
+
+    let (sweeper, writes) = sweeper(&world, BRISK_MS, None);
+    let summary = sweeper.sweep().await.unwrap();
+    assert_eq!(summary.unfinished, 1, "{summary:?}");
+    assert!(writes.most.load(Ordering::SeqCst) > 1);
+    let sent = usize::try_from(summary.sent).unwrap();
+    // The share, the other one, and as much of the rest as there was time for.
+    assert!((SHARE + 1..SHARE + 200).contains(&sent), "{sent}");
+    let now = world.services().2.now();
+    let due = world.store().due(&partition, now, 1_000, None).await.unwrap();
+    assert!(
+        due.items
+            .iter()
+            .all(|item| matches!(item, Due::Delivery(record) if record.tenant.as_str() == "crowd"))
+    );
+    let rest = world.sweep().await;
+    assert_eq!(
+        (usize::try_from(rest.sent).unwrap() + sent, rest.unfinished),
+        (ids.len() + 1, 0)
+    );
 }

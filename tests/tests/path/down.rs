@@ -80,7 +80,9 @@ pub async fn states(world: &World, endpoint: &Endpoint, ids: &[String]) -> BTree
     let mut states = BTreeMap::new();
     for id in ids {
         let delivery = world.delivery("acme", id, endpoint).await;
-        *states.entry(delivery["state"].as_str().unwrap().to_owned()).or_default() += 1;
+        *states
+            .entry(delivery["state"].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     states
 }
@@ -103,7 +105,11 @@ pub async fn arrived_once_and_in_their_time(world: &World, endpoint: &Endpoint, 
         assert_eq!(succeeded.count(), 1, "{delivery}");
         for (n, pair) in attempts.windows(2).enumerate() {
             let waited_ms = ms_of(&pair[1]["at"]) - ms_of(&pair[0]["at"]);
-            assert!(waited_ms >= DELAYS_S[n] * 1000, "{waited_ms} ms after attempt {}: {delivery}", n + 1);
+            assert!(
+                waited_ms >= DELAYS_S[n] * 1000,
+                "{waited_ms} ms after attempt {}: {delivery}",
+                n + 1
+            );
         }
     }
 }

@@ -148,7 +148,14 @@ async fn what_is_held_while_the_drain_passes_is_let_go_by_the_second_look() {
     ids.extend(late);
     ids.push("stale".to_owned());
     minutes(&world, 60).await;
-    assert!(world.store().health(&tenant, &id, world.services().2.now()).await.unwrap().is_none_or(|h| h.due_at.is_none()));
+    assert!(
+        world
+            .store()
+            .health(&tenant, &id, world.services().2.now())
+            .await
+            .unwrap()
+            .is_none_or(|h| h.due_at.is_none())
+    );
     arrived_once_and_in_their_time(&world, &endpoint, &ids).await;
     world.nothing_is_left().await;
 }

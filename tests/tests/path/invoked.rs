@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use redial_domain::Timestamp;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::event::{Posted, PostedEvent};
 use redial_platform::store::replays::ReplaySpec;
@@ -12,8 +11,6 @@ use redial_replay::{Invoked, Wish};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Endpoint, World};
-
-const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/events")
@@ -56,14 +53,8 @@ fn every_test_event_is_what_its_name_says() {
     assert!(matches!(spec_of("replay-event.json"), ReplaySpec::Event(_)));
     assert!(matches!(spec_of("replay-delivery.json"), ReplaySpec::Delivery(_)));
     assert!(matches!(replay_of("replay-progress.json"), Wish::Look(_)));
-    assert_eq!(
-        state_of("replay-endpoint-dead.json"),
-        Some(DeliveryState::Dead)
-    );
-    assert_eq!(
-        state_of("replay-endpoint-held.json"),
-        Some(DeliveryState::Held)
-    );
+    assert_eq!(state_of("replay-endpoint-dead.json"), Some(DeliveryState::Dead));
+    assert_eq!(state_of("replay-endpoint-held.json"), Some(DeliveryState::Held));
 
     let one = file("ingest-event.json");
     let Posted::Single(text) = Posted::parse(one.as_bytes()).unwrap() else {

@@ -1,8 +1,8 @@
 //! The ledger: it names exactly what is wrong, the sweeper repairs what can be repaired, and the metric shows the rest. Each
 //! difference is planted in the tables.
 
-use redial_platform::keys::{self, Key};
 use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
+use redial_platform::keys::{self, Key};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Endpoint, World};
@@ -68,13 +68,20 @@ async fn item(world: &World, key: &Key) -> Value {
 async fn plant(world: &World, mut item: Value, key: &Key) {
     item["pk"] = json!({"S": key.pk});
     item["sk"] = json!({"S": key.sk});
-    world.in_table("PutItem", &json!({"TableName": "EventsTable", "Item": item})).await;
+    world
+        .in_table("PutItem", &json!({"TableName": "EventsTable", "Item": item}))
+        .await;
 }
 
 /// The keys of an event, of its time row, and of its first delivery to an endpoint.
 async fn keys_of(world: &World, id: &str, endpoint: &Endpoint) -> [Key; 3] {
     let (tenant, id) = (tenant(), EventId::parse(id).unwrap());
-    let stored = world.store().event(&tenant, &id, Timestamp::default()).await.unwrap().unwrap();
+    let stored = world
+        .store()
+        .event(&tenant, &id, Timestamp::default())
+        .await
+        .unwrap()
+        .unwrap();
     let delivery = DeliveryId {
         event: id.clone(),
         endpoint: EndpointId::parse(&endpoint.id).unwrap(),
@@ -102,7 +109,13 @@ async fn a_healthy_world_has_no_difference_whatever_became_of_its_deliveries() {
     let works = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     let once = json!({"retry": {"attempts": 1}});
     let dies = world.endpoint("acme", Behaviour::Always(500), once).await;
-    world.endpoint("acme", Behaviour::Always(500), json!({"retry": {"attempts": 2, "delays": [7200]}})).await;
+    world
+        .endpoint(
+            "acme",
+            Behaviour::Always(500),
+            json!({"retry": {"attempts": 2, "delays": [7200]}}),
+        )
+        .await;
     let paused = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     let gone = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     let endpoint = |endpoint: &Endpoint, rest: &str| format!("/v1/tenants/acme/endpoints/{}{rest}", endpoint.id);
@@ -114,15 +127,28 @@ async fn a_healthy_world_has_no_difference_whatever_became_of_its_deliveries() {
     world.call("DELETE", &endpoint(&gone, ""), Value::Null, 204).await;
     world.pass_ms(MINUTE_MS).await;
     world.post(event("e2")).await;
-    world.call("DELETE", "/v1/tenants/acme/events/e2", Value::Null, 202).await;
-    world.call("POST", "/v1/tenants/acme/replays", json!({"delivery": format!("e1.{}", dies.id)}), 202).await;
+    world
+        .call("DELETE", "/v1/tenants/acme/events/e2", Value::Null, 202)
+        .await;
+    world
+        .call(
+            "POST",
+            "/v1/tenants/acme/replays",
+            json!({"delivery": format!("e1.{}", dies.id)}),
+            202,
+        )
+        .await;
     world.pass_ms(10 * MINUTE_MS).await;
     world.sweep().await;
     world.pass_ms(10 * MINUTE_MS).await;
     assert_eq!(ledger(&world, "").await, (9, 9, vec![]));
     let page = world.get(LEDGER).await;
     assert_eq!(page["replays"]["dead"], 1, "{page}");
-    assert_eq!((&page["states"]["held"], &page["states"]["retrying"]), (&json!(1), &json!(1)), "{page}");
+    assert_eq!(
+        (&page["states"]["held"], &page["states"]["retrying"]),
+        (&json!(1), &json!(1)),
+        "{page}"
+    );
     let of_one = ledger(&world, &format!("endpoint={}", works.id)).await;
     assert_eq!(of_one, (2, 2, vec![]));
     world.pass_ms(HOUR_MS).await;
@@ -169,7 +195,9 @@ async fn a_delivery_whose_record_is_gone_is_lost_after_six_hours_and_then_sent_a
 #[tokio::test]
 async fn a_record_that_its_event_does_not_name_is_extra_and_in_the_metric() {
     let (world, endpoint) = delivered().await;
-    let other = world.endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.started"]})).await;
+    let other = world
+        .endpoint("acme", Behaviour::Always(200), json!({"event_types": ["call.started"]}))
+        .await;
     let [_, _, delivery] = keys_of(&world, "e1", &endpoint).await;
     let [_, _, planted] = keys_of(&world, "e1", &other).await;
     plant(&world, item(&world, &delivery).await, &planted).await;
@@ -197,7 +225,10 @@ async fn a_missing_record_and_one_too_many_are_no_balance() {
     world.pass_ms(6 * MINUTE_MS).await;
     let mut found = ledger(&world, "").await.2;
     found.sort();
-    assert_eq!(found, [wrong("orphan", "ghost", &endpoint), wrong("unsent", "e1", &endpoint)]);
+    assert_eq!(
+        found,
+        [wrong("orphan", "ghost", &endpoint), wrong("unsent", "e1", &endpoint)]
+    );
     world.sweep().await;
     world.purge("DeliveryQueue").await;
     world.pass_ms(8 * HOUR_MS).await;
@@ -234,7 +265,10 @@ async fn the_row_of_an_event_that_was_never_stored_promises_nothing_and_is_remov
     remove(&world, &stored).await;
     remove(&world, &delivery).await;
     world.pass_ms(6 * MINUTE_MS).await;
-    assert_eq!(ledger(&world, "").await, (0, 0, vec![wrong("unaccepted", "e1", &endpoint)]));
+    assert_eq!(
+        ledger(&world, "").await,
+        (0, 0, vec![wrong("unaccepted", "e1", &endpoint)])
+    );
     assert_eq!(world.sweep().await.removed, 1);
     assert_eq!(ledger(&world, "").await, (0, 0, vec![]));
 }
@@ -250,7 +284,11 @@ async fn a_retry_whose_message_is_lost_is_stuck_and_made_an_hour_late() {
         world.purge(queue).await;
     }
     world.pass_ms(20 * MINUTE_MS).await;
-    assert_eq!(ledger(&world, "").await, (1, 1, vec![]), "it is late, and not yet by much");
+    assert_eq!(
+        ledger(&world, "").await,
+        (1, 1, vec![]),
+        "it is late, and not yet by much"
+    );
     world.pass_ms(10 * MINUTE_MS).await;
     assert_eq!(ledger(&world, "").await, (1, 1, vec![wrong("stuck", "e1", &endpoint)]));
     world.pass_ms(2 * HOUR_MS).await;
@@ -299,7 +337,10 @@ async fn what_is_held_though_its_endpoint_takes_deliveries_is_forgotten() {
     world.purge("DeliveryQueue").await;
     world.hold("acme", "e1", &endpoint).await;
     world.pass_ms(16 * MINUTE_MS).await;
-    assert_eq!(ledger(&world, "").await, (1, 1, vec![wrong("forgotten", "e1", &endpoint)]));
+    assert_eq!(
+        ledger(&world, "").await,
+        (1, 1, vec![wrong("forgotten", "e1", &endpoint)])
+    );
     world.sweep().await;
     world.run_to_the_end().await;
     assert_eq!(ledger(&world, "").await, (1, 1, vec![]));
@@ -309,7 +350,9 @@ async fn what_is_held_though_its_endpoint_takes_deliveries_is_forgotten() {
 #[tokio::test]
 async fn a_replay_that_nobody_works_on_is_named_until_the_sweeper_has_it_continued() {
     let (world, endpoint) = delivered().await;
-    let job = world.call("POST", "/v1/tenants/acme/replays", json!({"event": "e1"}), 202).await;
+    let job = world
+        .call("POST", "/v1/tenants/acme/replays", json!({"event": "e1"}), 202)
+        .await;
     world.purge("ReplayQueue").await;
     world.pass_ms(HOUR_MS).await;
     let stuck = ("job_stuck".to_owned(), job["id"].as_str().unwrap().to_owned());
@@ -329,10 +372,21 @@ async fn a_dead_letter_that_is_kept_no_longer_is_expired_and_no_difference() {
     world.run_to_the_end().await;
     world.pass_ms(73 * HOUR_MS).await;
     let page = world.get(&format!("{LEDGER}?since=2026-11-20T00:00:00Z")).await;
-    assert_eq!((&page["matched"], &page["states"]["dead"], &page["expired"]), (&json!(1), &json!(1), &json!(1)), "{page}");
+    assert_eq!(
+        (&page["matched"], &page["states"]["dead"], &page["expired"]),
+        (&json!(1), &json!(1), &json!(1)),
+        "{page}"
+    );
     assert_eq!(page["differences"], json!([]));
     // For how long one was kept that is deleted now, nobody knows.
-    world.call("DELETE", &format!("/v1/tenants/acme/endpoints/{}", endpoint.id), Value::Null, 204).await;
+    world
+        .call(
+            "DELETE",
+            &format!("/v1/tenants/acme/endpoints/{}", endpoint.id),
+            Value::Null,
+            204,
+        )
+        .await;
     assert_eq!(ledger(&world, "since=2026-11-20T00:00:00Z").await, (1, 1, vec![]));
 }
 
@@ -365,7 +419,10 @@ async fn too_long_a_stretch_is_refused_and_one_of_nothing_is_even() {
     world.endpoint("acme", Behaviour::Always(200), json!({})).await;
     let long = format!("{LEDGER}?since=2026-01-01T00:00:00Z&until=2026-03-01T00:00:00Z");
     let problem = world.call("GET", &long, Value::Null, 400).await;
-    assert_eq!((&problem["code"], &problem["field"]), (&json!("range_too_long"), &json!("since")));
+    assert_eq!(
+        (&problem["code"], &problem["field"]),
+        (&json!("range_too_long"), &json!("since"))
+    );
     let moment = "since=2026-01-01T00:00:00Z&until=2026-01-01T00:00:00Z";
     assert_eq!(ledger(&world, moment).await, (0, 0, vec![]));
     for wrong in ["state=dead", "endpoint=a%20b", "since=yesterday"] {

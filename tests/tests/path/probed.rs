@@ -32,12 +32,23 @@ async fn a_server_that_was_down_for_six_hours_is_asked_by_the_ladder_and_gets_ev
         // Nothing of it waits in a queue, whatever is posted.
         assert_eq!(world.waiting_in("DeliveryQueue") + world.waiting_in("RetryQueue"), 0);
     }
-    let asked: Vec<i64> = world.requests(&endpoint)[ENOUGH..].iter().map(|request| request.at_ms).collect();
+    let asked: Vec<i64> = world.requests(&endpoint)[ENOUGH..]
+        .iter()
+        .map(|request| request.at_ms)
+        .collect();
     // By the ladder, each step late by a pass of the sweeper at most: 15, 30, 60, 120, then every 300 s.
-    let waits: Vec<i64> = [opened_at].iter().chain(&asked).zip(&asked).map(|(a, b)| b - a).collect();
+    let waits: Vec<i64> = [opened_at]
+        .iter()
+        .chain(&asked)
+        .zip(&asked)
+        .map(|(a, b)| b - a)
+        .collect();
     for (n, wait_ms) in waits.iter().enumerate() {
         let step_s = [15, 30, 60, 120].get(n).copied().unwrap_or(300);
-        assert!((step_s * 1000..=step_s * 1000 + 2 * MINUTE_MS).contains(wait_ms), "probe {n}: {wait_ms} ms");
+        assert!(
+            (step_s * 1000..=step_s * 1000 + 2 * MINUTE_MS).contains(wait_ms),
+            "probe {n}: {wait_ms} ms"
+        );
     }
     assert!((60..=75).contains(&asked.len()), "{}", asked.len());
 
@@ -214,7 +225,13 @@ async fn what_a_crash_left_of_opening_and_of_closing_is_mended() {
     world.pass_ms(MINUTE_MS).await;
     let opened_at = clock.now();
     // Its health says so, and nobody else knows.
-    assert!(world.store().open(&tenant, &id, HoldReason::FailuresInRow, opened_at).await.unwrap());
+    assert!(
+        world
+            .store()
+            .open(&tenant, &id, HoldReason::FailuresInRow, opened_at)
+            .await
+            .unwrap()
+    );
     world.pass_ms(MINUTE_MS).await;
     world.sweep().await;
     assert!(is_told(&world, &endpoint).await);
@@ -256,7 +273,13 @@ async fn what_was_lost_and_what_is_due_of_an_endpoint_on_hold_is_held_not_sent()
     let burnt = post(&world, "burnt", 1).await;
     world.burn_receives().await;
     world.settle().await;
-    assert!(world.store().open(&tenant, &id, HoldReason::FailuresInRow, clock.now()).await.unwrap());
+    assert!(
+        world
+            .store()
+            .open(&tenant, &id, HoldReason::FailuresInRow, clock.now())
+            .await
+            .unwrap()
+    );
     let config = world.store().tenant_config(&tenant).await.unwrap().unwrap();
     let hold = Hold {
         since: clock.now(),
@@ -271,7 +294,10 @@ async fn what_was_lost_and_what_is_due_of_an_endpoint_on_hold_is_held_not_sent()
     assert!(swept.sent <= 1 && swept.repaired == 0, "{swept:?}");
     for id in lost.iter().chain(&burnt) {
         let delivery = world.delivery("acme", id, &endpoint).await;
-        assert!(delivery["reason"] == "endpoint_failing" || delivery["state"] == "queued", "{delivery}");
+        assert!(
+            delivery["reason"] == "endpoint_failing" || delivery["state"] == "queued",
+            "{delivery}"
+        );
     }
     minutes(&world, 10).await;
     arrived_once_and_in_their_time(&world, &endpoint, &[lost, burnt].concat()).await;

@@ -3,6 +3,7 @@
 
 mod erasing;
 mod pacing;
+mod probing;
 mod scenarios;
 mod secrets;
 

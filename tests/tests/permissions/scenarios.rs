@@ -28,6 +28,7 @@ pub(super) async fn every_branch(gate: &Arc<Gate>) {
     Box::pin(crowding(&World::behind(gate).await)).await;
     Box::pin(taking_in(&World::behind(gate).await)).await;
     Box::pin(super::pacing::pacing(&World::behind(gate).await)).await;
+    Box::pin(super::probing::probing(&World::behind(gate).await)).await;
     Box::pin(super::erasing::erasing(&World::behind(gate).await)).await;
 }
 
@@ -142,6 +143,14 @@ async fn managing(world: &World) {
         .await;
     for state in ["/pause", "/resume", "/activate"] {
         world.call("POST", &path(&endpoint, state), Value::Null, 200).await;
+    }
+    for part in ["/health", "/backlog"] {
+        world.get(&path(&endpoint, part)).await;
+    }
+    let none = json!({"action": "discard", "dry_run": true});
+    world.call("POST", &path(&endpoint, "/backlog"), none, 202).await;
+    for part in ["", "/counts", "?redriven=true"] {
+        world.get(&format!("/v1/tenants/acme/dead-letters{part}")).await;
     }
     let before = world.get(&path(&endpoint, "/secret")).await;
     let after = world.call("POST", &path(&endpoint, "/rotate"), Value::Null, 200).await;

@@ -1,7 +1,5 @@
 //! What may be asked for, and what is refused with which field.
 
-use redial_domain::Timestamp;
-
 use super::*;
 
 fn read(body: &str) -> Result<Asked, Problem> {
@@ -31,8 +29,14 @@ fn whatever_narrows_further_is_a_filter() {
     assert!(all.endpoints.is_empty() && all.since > Timestamp::default());
     let narrow = r#""event_types":["call.*","qa.scored"],"agents":["agt_1"],"state":"dead","reason":"gone""#;
     let narrow = filter(&format!(r#"{{"endpoints":["ep_1","ep_2"],{since},{narrow}}}"#));
-    assert_eq!((narrow.endpoints.len(), narrow.event_types.len(), narrow.agents.len()), (2, 2, 1));
-    assert_eq!((narrow.state, narrow.reason.as_deref()), (Some(DeliveryState::Dead), Some("gone")));
+    assert_eq!(
+        (narrow.endpoints.len(), narrow.event_types.len(), narrow.agents.len()),
+        (2, 2, 1)
+    );
+    assert_eq!(
+        (narrow.state, narrow.reason.as_deref()),
+        (Some(DeliveryState::Dead), Some("gone"))
+    );
     let missing = filter(&format!(r#"{{"endpoint":"ep_1",{since},"missing":true}}"#));
     assert!(missing.missing);
     let call = filter(r#"{"call_id":"c 1","endpoint":"ep_1"}"#);
@@ -50,7 +54,10 @@ fn a_replay_says_how_it_is_to_be_made() {
         slow_start: false,
         dry_run: true,
     };
-    assert_eq!((asked.options, read(r#"{"event":"a"}"#).unwrap().options), (expected, Options::default()));
+    assert_eq!(
+        (asked.options, read(r#"{"event":"a"}"#).unwrap().options),
+        (expected, Options::default())
+    );
 }
 
 #[test]

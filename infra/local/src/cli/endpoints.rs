@@ -5,6 +5,7 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
+use super::backlog::{BacklogArgs, ReleaseArgs};
 use super::client::Listing;
 use super::connection::ConnectionArgs;
 use super::endpoint_fields::EndpointFields;
@@ -12,7 +13,7 @@ use super::error::{CliError, Finish};
 use super::moment::Span;
 use super::output::member;
 use super::secret_text::{HOW, secret};
-use super::{Session, TenantArg, endpoint_test};
+use super::{Session, TenantArg, backlog, endpoint_test};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +26,8 @@ Examples:
   redial endpoints test ep_02 --tenant acme --type call.ended --data @sample.json
   redial endpoints rotate ep_02 --tenant acme --overlap 24h
   redial endpoints pause ep_02 --tenant acme
+  redial endpoints resume ep_02 --tenant acme --backlog keep
+  redial endpoints health ep_02 --tenant acme
 
 A paused endpoint loses nothing: its deliveries are held, and go out after `resume`. With --if-match VERSION (`show` has
 it) a change is only made if nobody else made one since.
@@ -64,11 +67,15 @@ enum Action {
     /// Change the signing secret; both sign until the overlap is over
     Rotate(RotateArgs),
     /// Let an inactive endpoint take events
-    Activate(Change),
+    Activate(ReleaseArgs),
     /// Hold deliveries from now on
     Pause(Change),
-    /// Deliver again, what was held first
-    Resume(Change),
+    /// Deliver again, what was held first unless told otherwise
+    Resume(ReleaseArgs),
+    /// Show how an endpoint answers, since when and why, and what waits for it
+    Health(One),
+    /// Count what is held for an endpoint; drain or discard it
+    Backlog(BacklogArgs),
     /// Send a sample now, and show the whole exchange: what was sent, what came back, the time of each step
     Test(endpoint_test::TestArgs),
     /// Say whether an event would reach an endpoint, or which of them all, and why not; sends nothing
@@ -76,7 +83,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct One {
+pub(super) struct One {
     #[command(flatten)]
     tenant: TenantArg,
     /// The endpoint's id
@@ -84,12 +91,12 @@ struct One {
 }
 
 #[derive(Debug, Args)]
-struct Change {
+pub(super) struct Change {
     #[command(flatten)]
-    one: One,
+    pub(super) one: One,
     /// Only if it is still of this version: a number, as `show` has it
     #[arg(long, value_name = "VERSION", value_parser = entity_tag)]
-    if_match: Option<HeaderValue>,
+    pub(super) if_match: Option<HeaderValue>,
 }
 
 /// `If-Match` of a version: a number as `show` has it, `*`, or an `ETag` as it stands.
@@ -164,7 +171,7 @@ struct RotateArgs {
 }
 
 /// What comes first when an endpoint is shown.
-const FIRST_FIELDS: [&str; 8] = [
+pub(super) const FIRST_FIELDS: [&str; 8] = [
     "id",
     "url",
     "secret",
@@ -195,9 +202,11 @@ pub(super) async fn run(args: EndpointsArgs) -> Result<Finish, CliError> {
             show_secret(&mut session, &secret)?;
         }
         Action::Rotate(args) => rotate(&mut session, args).await?,
-        Action::Activate(change) => change_state(&mut session, &change, "activate").await?,
-        Action::Pause(change) => change_state(&mut session, &change, "pause").await?,
-        Action::Resume(change) => change_state(&mut session, &change, "resume").await?,
+        Action::Activate(args) => backlog::release(&mut session, &args, "activate").await?,
+        Action::Pause(change) => pause(&mut session, &change).await?,
+        Action::Resume(args) => backlog::release(&mut session, &args, "resume").await?,
+        Action::Health(one) => backlog::health(&mut session, &one).await?,
+        Action::Backlog(args) => return backlog::run(&mut session, &args).await,
         Action::Test(args) => return endpoint_test::run(&mut session, &args).await,
         Action::DryRun(args) => dry_run(&mut session, &args).await?,
     }
@@ -283,7 +292,7 @@ impl One {
         ["v1", "tenants", &self.tenant.tenant, "endpoints", &self.id]
     }
 
-    fn path_to<'a>(&'a self, action: &'a str) -> [&'a str; 6] {
+    pub(super) fn path_to<'a>(&'a self, action: &'a str) -> [&'a str; 6] {
         ["v1", "tenants", &self.tenant.tenant, "endpoints", &self.id, action]
     }
 }
@@ -300,7 +309,7 @@ async fn list(session: &mut Session, tenant: &str, limit: usize) -> Result<(), C
     let row = |item: &Value| {
         vec![
             member(item, "id"),
-            member(item, "state"),
+            state(item),
             member(item, "url"),
             all_if_empty(item, "event_types"),
             all_if_empty(item, "agents"),
@@ -313,6 +322,12 @@ async fn list(session: &mut Session, tenant: &str, limit: usize) -> Result<(), C
         row,
         "no endpoints",
     )
+}
+
+/// The state, and whether it is on hold because it fails.
+fn state(endpoint: &Value) -> String {
+    let hold = if endpoint["hold"].is_object() { ", on hold" } else { "" };
+    format!("{}{hold}", member(endpoint, "state"))
 }
 
 fn show_secret(session: &mut Session, answer: &Value) -> Result<(), CliError> {
@@ -335,8 +350,8 @@ fn show_secret(session: &mut Session, answer: &Value) -> Result<(), CliError> {
         .fields(&shown, &["secret", "previous", "previous expires", "auth", "headers"])
 }
 
-async fn change_state(session: &mut Session, change: &Change, action: &str) -> Result<(), CliError> {
-    let (client, path) = (&session.client, change.one.path_to(action));
+async fn pause(session: &mut Session, change: &Change) -> Result<(), CliError> {
+    let (client, path) = (&session.client, change.one.path_to("pause"));
     let endpoint = client
         .change(Method::POST, &path, None, change.if_match.as_ref())
         .await?;

@@ -1,6 +1,7 @@
 //! The `redial` command: argument parsing and one module for each subcommand. Talks to Redial over its HTTP API; only what
 //! `stack` opens goes to a deployment's table or queue, with the deployer's own AWS credentials.
 
+mod backlog;
 mod calls;
 mod client;
 mod connection;
@@ -91,7 +92,7 @@ enum Command {
     Calls(calls::CallsArgs),
     Erasures(erase::ErasuresArgs),
     Deliveries(Box<deliveries::DeliveriesArgs>),
-    Replay(replay::ReplayArgs),
+    Replay(Box<replay::ReplayArgs>),
     Statistics(statistics::StatisticsArgs),
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
@@ -191,7 +192,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Calls(args)) => calls::run(args).await,
         Some(Command::Erasures(args)) => erase::run(args).await,
         Some(Command::Deliveries(args)) => deliveries::run(*args).await,
-        Some(Command::Replay(args)) => replay::run(args).await,
+        Some(Command::Replay(args)) => replay::run(*args).await,
         Some(Command::Statistics(args)) => statistics::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Doctor(args)) => doctor::run(*args).await,

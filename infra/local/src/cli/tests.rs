@@ -152,6 +152,13 @@ fn contradictions_are_refused_before_anything_is_tried() {
         "redial replay --tenant a --endpoint e",
         "redial replay --tenant a --event e --since 2h",
         "redial replay --tenant a --endpoint e --since yesterday",
+        "redial replay --tenant a --endpoint e --missing",
+        "redial replay --tenant a --since 2h --missing",
+        "redial replay --tenant a --event e --call c",
+        "redial replay --tenant a --event e --type call.*",
+        "redial replay --tenant a --event e --rate 0",
+        "redial replay --tenant a --event e --rate 501",
+        "redial replay pause --tenant a",
         "redial listen --count 0",
         "redial listen --status 99",
         "redial endpoints create https://a.example --tenant a --auth-bearer x --auth-basic a:b",
@@ -174,6 +181,9 @@ fn connection_flags_stand_anywhere_after_the_command() {
         "redial endpoints --json --url http://127.0.0.1:1 list --tenant a",
         "redial endpoints list --tenant a --json --url http://127.0.0.1:1",
         "redial replay --event e --tenant a --no-wait --wait --key rd_k",
+        "redial replay --since 2h --tenant a --agent b --agent c --type call.* --rate 7 --dry-run --watch",
+        "redial replay --endpoint e --since 2h --missing --to f --tenant a",
+        "redial replay pause rpl_1 --tenant a --url http://127.0.0.1:1",
     ] {
         assert!(Cli::try_parse_from(words(line)).is_ok(), "{line}");
     }

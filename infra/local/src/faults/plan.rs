@@ -46,6 +46,11 @@ impl fmt::Debug for Plan {
 }
 
 impl Plan {
+    pub(super) fn new(dice: Dice, clock: Clock) -> Self {
+        let calls = Mutex::default();
+        Self { dice, clock, calls }
+    }
+
     pub(super) fn parse(text: &str, clock: Clock) -> Result<Self, InvalidFaults> {
         let (mut seed, mut rate, mut kinds) = (None, None, Kind::ALL.to_vec());
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
@@ -54,7 +59,9 @@ impl Plan {
                 ("seed", value) => seed = Some(value.parse().map_err(|_| refused())?),
                 ("rate", value) => rate = Some(value.parse().map_err(|_| refused())?),
                 ("kinds", value) => {
-                    let named = value.split(',').map(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
+                    let named = value
+                        .split(',')
+                        .map(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
                     kinds = named.collect::<Option<_>>().ok_or_else(refused)?;
                 }
                 _ => return Err(refused()),
@@ -64,15 +71,16 @@ impl Plan {
             return Err(InvalidFaults(text.to_owned()));
         };
         let threshold = threshold(rate);
-        Ok(Self {
-            dice: Dice { seed, threshold, kinds },
-            clock,
-            calls: Mutex::default(),
-        })
+        Ok(Self::new(Dice { seed, threshold, kinds }, clock))
     }
 
     /// Counts a call, and says what it meets, of the kinds that are possible for it. A fault is logged.
-    pub(super) fn draw(&self, service: &'static str, operation: &str, possible: impl Fn(Kind) -> bool) -> Option<Fault> {
+    pub(super) fn draw(
+        &self,
+        service: &'static str,
+        operation: &str,
+        possible: impl Fn(Kind) -> bool,
+    ) -> Option<Fault> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let made = calls.made.entry((service, operation.to_owned())).or_default();
         *made += 1;

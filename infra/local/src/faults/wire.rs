@@ -111,7 +111,9 @@ async fn partial<S: Service>(service: &S, operation: &str, split: Split) -> Resu
         Some(body) => service.exchange(operation, body).await?,
         None => Answer::json(200, nothing.to_string()),
     };
-    let read = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200);
+    let read = serde_json::from_slice(&answer.body)
+        .ok()
+        .filter(|_| answer.status == 200);
     // An error of the service itself says more.
     let Some(Value::Object(mut said)) = read else {
         return Ok(answer);
@@ -161,7 +163,11 @@ fn split(operation: &str, body: &[u8], fault: Fault) -> Option<Split> {
 /// Divides what is asked of the first table of a batch of items; what is asked of the others is executed.
 fn split_items(mut request: Map<String, Value>, place: &'static str, fault: Fault) -> Option<Split> {
     let tables = request.get_mut("RequestItems")?.as_object_mut()?;
-    let (table, mut asked) = tables.keys().next().cloned().and_then(|table| tables.remove_entry(&table))?;
+    let (table, mut asked) = tables
+        .keys()
+        .next()
+        .cloned()
+        .and_then(|table| tables.remove_entry(&table))?;
     // Of a read, beside what else is said of the table; a write is its entries.
     let entries = match asked.get_mut("Keys") {
         Some(keys) => keys.take(),

@@ -1,5 +1,5 @@
-//! Which attributes an update names, as AWS tells them to a condition on `dynamodb:Attributes`. An update that may touch or
-//! return others than it names is not told, so it is not let through.
+//! Which attributes an update names, as AWS tells them to a condition on `dynamodb:Attributes`. One that returns others than
+//! it names has [`EVERY`] besides, which no such condition lets through; one that cannot be told is not let through at all.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
 
 use std::collections::BTreeSet;
@@ -15,14 +15,18 @@ const RETURNS: [&str; 2] = ["ReturnValues", "ReturnValuesOnConditionCheckFailure
 /// Words of both languages, whatever their case.
 const WORDS: [&str; 9] = ["SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN"];
 
+/// Every attribute that there is: no name of one.
+const EVERY: &str = "*";
+
 /// The top-level attributes of its key and its expressions; `None` if they cannot be told.
 pub(super) fn of_update(update: &Value) -> Option<BTreeSet<String>> {
     let is_there = |name: &&str| !update[*name].is_null();
     let returns_all = |name: &&str| update[*name].as_str().is_some_and(|what| what.starts_with("ALL"));
-    if LEGACY.iter().any(is_there) || RETURNS.iter().any(returns_all) {
+    if LEGACY.iter().any(is_there) {
         return None;
     }
     let mut attributes: BTreeSet<String> = update["Key"].as_object()?.keys().cloned().collect();
+    attributes.extend(RETURNS.iter().any(returns_all).then(|| EVERY.to_owned()));
     for text in EXPRESSIONS.iter().filter_map(|name| update[*name].as_str()) {
         for name in names(text) {
             let attribute = match name.strip_prefix('#') {

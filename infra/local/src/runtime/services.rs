@@ -11,8 +11,8 @@ use redial_platform::Clock;
 use redial_sqs::{Counts, JournalError, ReceiveCountOnMove, Sqs, SqsError};
 
 use crate::connector::{self, Answer, Service};
-use crate::faults::{self, Faults, Faulty};
 use crate::dynamodb::{Dynamo, OpenError, StorageFailure, TableError};
+use crate::faults::{self, Faults, Faulty};
 use crate::permissions::{Api, Caller, Guarded};
 use crate::template::{Queue, Template};
 

@@ -29,7 +29,9 @@ pub(super) fn begin() -> Result<bool, Disobeyed> {
         stdout.flush()?;
         return Ok(true);
     }
-    output::note("WARNING: this is a FAULT BUILD (cargo feature failpoints): it loses time, answers and its life on demand.");
+    output::note(
+        "WARNING: this is a FAULT BUILD (cargo feature failpoints): it loses time, answers and its life on demand.",
+    );
     output::note("WARNING: for tests of Redial only; nothing that matters may be sent to it.");
     failpoint::check()?;
     Clock::check()?;

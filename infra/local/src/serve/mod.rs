@@ -25,7 +25,11 @@ use signals::Signals;
 pub use server::{STOP_GRACE, Server};
 
 /// What is logged, unless `REDIAL_LOG` says otherwise.
+#[cfg(not(feature = "failpoints"))]
 const LOG_LEVEL: &str = "warn";
+/// Of the fault build, without what the SDK has to say of a connection that is none.
+#[cfg(feature = "failpoints")]
+const LOG_LEVEL: &str = "warn,aws_smithy_runtime::client::http::connection_poisoning=off";
 
 /// Why `redial serve` could not start or go on.
 #[derive(Debug, thiserror::Error)]

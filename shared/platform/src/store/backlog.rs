@@ -8,8 +8,8 @@ use redial_domain::delivery::DeliveryState;
 use redial_domain::filter::TypePattern;
 use redial_domain::{AgentId, EndpointId, EventTypeName, TenantId, Timestamp};
 
-use super::deliveries::read_delivery;
-use super::lists::Range;
+use super::deliveries::{DeliveryRecord, read_delivery};
+use super::lists::{DeliveryFilter, Order, Question, Range};
 use super::walk::readable;
 use super::{Store, StoreError, dynamo, n};
 use crate::item::{Attributes, Item};
@@ -192,6 +192,38 @@ impl Store {
             .collect();
         waiting.retain(|waiting| narrow.takes(waiting));
         Ok(Found { waiting, at_least })
+    }
+
+    /// The latest deliveries that are held for an endpoint, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn latest_held(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let question = Question {
+            tenant,
+            shards: 1,
+            range: Range {
+                since: Timestamp::default(),
+                // The clocks of two environments differ.
+                until: now.plus_millis(keys::HOUR_MS),
+            },
+            order: Order::NewestFirst,
+            after: None,
+            limit,
+            now,
+        };
+        let filter = DeliveryFilter {
+            endpoints: vec![endpoint.clone()],
+            state: Some(DeliveryState::Held),
+            ..DeliveryFilter::default()
+        };
+        Ok(self.list_deliveries(&question, &filter).await?.items)
     }
 
     /// The oldest delivery of an endpoint in a state: when its event was accepted.

@@ -359,38 +359,6 @@ impl Store {
             unreadable: unreadable.len(),
         })
     }
-
-    /// The latest deliveries that are held for an endpoint, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn latest_held(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        let question = Question {
-            tenant,
-            shards: 1,
-            range: Range {
-                since: Timestamp::default(),
-                // The clocks of two environments differ.
-                until: now.plus_millis(keys::HOUR_MS),
-            },
-            order: Order::NewestFirst,
-            after: None,
-            limit,
-            now,
-        };
-        let filter = DeliveryFilter {
-            endpoints: vec![endpoint.clone()],
-            state: Some(DeliveryState::Held),
-            ..DeliveryFilter::default()
-        };
-        Ok(self.list_deliveries(&question, &filter).await?.items)
-    }
 }
 
 impl<T> Page<T> {

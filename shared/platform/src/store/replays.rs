@@ -114,10 +114,11 @@ impl Store {
             let key = keys::replayed(tenant, &id.event, &id.endpoint, id.replay.as_ref()?);
             Some(Item::from(&key).moment("sa", now).number("ttl", expires_at.as_secs()))
         };
-        let batches = deliveries.chunks(BATCH_WRITE).map(|some| {
+        let mut batches = Vec::with_capacity(deliveries.len().div_ceil(BATCH_WRITE));
+        for some in deliveries.chunks(BATCH_WRITE) {
             let rows: Vec<Item> = some.iter().filter_map(row).collect();
-            self.put_all(&self.tables.events, rows)
-        });
+            batches.push(self.put_all(&self.tables.events, rows));
+        }
         futures_util::stream::iter(batches)
             .buffer_unordered(CONCURRENT_BATCHES)
             .try_collect()

@@ -1,7 +1,8 @@
-//! `redial dead-letters`: what stays in a deployment's dead-letter queue because nobody can read it, or only a newer Redial.
-//! Deliveries that failed for good are not here: they are in the table, `redial deliveries list --state dead`.
+//! `redial dead-letters`: a tenant's deliveries that were given up (`letters`), and, with `--stack`, what stays in a
+//! deployment's dead-letter queue because nobody can read it, or only a newer Redial: `dead-letters queue`.
 
 mod letter;
+mod letters;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,10 @@ use redial_platform::Clock;
 use serde_json::{Value, json};
 
 use self::letter::{Letter, Reading};
+use self::letters::{CountsArgs, Which, WorkArgs};
 use self::queue::{Counts, DeadLetterQueue, Decision};
+use super::Session;
+use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish};
 use super::moment::Span;
 use super::output::{Output, note};
@@ -23,36 +27,96 @@ use super::stack::StackArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  redial dead-letters list --stack redial
-  redial dead-letters list --stack redial --wait 13m --json
-  redial dead-letters show 5fea7756-0ea4-451a-a703-a558b933e274 --stack redial
-  redial dead-letters remove 5fea7756-0ea4-451a-a703-a558b933e274 --stack redial --yes
+  redial dead-letters list --tenant acme --endpoint ep_02 --since 7d
+  redial dead-letters counts --tenant acme --by endpoint,reason
+  redial dead-letters redrive evt_01.ep_02 --tenant acme
+  redial dead-letters redrive --tenant acme --endpoint ep_02 --reason attempts_exhausted --dry-run
+  redial dead-letters redrive --tenant acme --endpoint ep_02 --reason attempts_exhausted --rate 20
+  redial dead-letters discard --tenant acme --type 'call.*' --until 30d
+
+What is redriven is a new delivery with attempts from 1 and the same webhook-id, and leaves the list. The job is a replay: \
+`redial replay` pauses and cancels it.
+
+Letters of a deployment's dead-letter queue that nobody can read are something else:
+  redial dead-letters queue list --stack redial";
+
+const QUEUE_EXAMPLES: &str = "\
+Examples:
+  redial dead-letters queue list --stack redial
+  redial dead-letters queue list --stack redial --wait 13m --json
+  redial dead-letters queue show 5fea7756-0ea4-451a-a703-a558b933e274 --stack redial
+  redial dead-letters queue remove 5fea7756-0ea4-451a-a703-a558b933e274 --stack redial --yes
 
 The queue's intake takes in whatever it can read, within a minute. What it cannot read it has in hand most of the time
 and lets go of every 12 minutes: only then can anybody else see it. --wait says how long to wait for that.";
 
 const NO_STACK: &str = "\
-give --stack: dead letters are read from a deployment's queue, with AWS credentials. A server on this machine keeps its \
+give --stack: the queue's letters are read from a deployment, with AWS credentials. A server on this machine keeps its \
 own in its data folder and has no way to show them yet; it logs `intake.message_unreadable` for each. Deliveries that failed \
-for good are something else: `redial deliveries list --state dead`";
+for good are something else: `redial dead-letters list --tenant TENANT`";
+
+const NO_TENANT: &str = "\
+give --tenant, for its deliveries that failed for good: `redial dead-letters list --tenant TENANT`; what nobody can read in a \
+deployment's queue: `redial dead-letters queue list --stack NAME`";
 
 /// Longer than the intake keeps a message in hand, in seconds.
 const LET_GO_MARGIN_S: i64 = 60;
 const MS_PER_S: i64 = 1_000;
 
-/// Look at and remove what nobody could read in a deployment's dead-letter queue
+/// List, count, redrive and discard deliveries that were given up; look at what nobody could read in the queue
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct DeadLettersArgs {
-    /// Print one JSON document for scripts, and nothing else
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
     #[command(subcommand)]
     action: Action,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// List dead letters, newest first
+    List(ListArgs),
+    /// Count dead letters by endpoint, agent, type and reason
+    Counts(CountsArgs),
+    /// Deliver dead letters again
+    Redrive(WorkArgs),
+    /// Discard dead letters: they are not delivered any more
+    Discard(WorkArgs),
+    /// Look at and remove what nobody could read in a deployment's dead-letter queue
+    #[command(after_help = QUEUE_EXAMPLES)]
+    Queue {
+        #[command(subcommand)]
+        action: QueueAction,
+    },
+    #[command(hide = true)]
+    Show(ShowArgs),
+    #[command(hide = true)]
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The tenant
+    #[arg(long, env = "REDIAL_TENANT")]
+    tenant: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Those that were redriven
+    #[arg(long)]
+    redriven: bool,
+    /// Most letters to list
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = super::at_least_one)]
+    limit: usize,
+    /// As `queue list`, which it was called before
+    #[command(flatten)]
+    stack: StackArgs,
+    #[arg(long, value_name = "SPAN", hide = true, requires = "stack")]
+    wait: Option<Span>,
+}
+
+#[derive(Debug, Subcommand)]
+enum QueueAction {
     /// List what is in the queue, and why; nothing is lost or hidden by it
     List {
         #[command(flatten)]
@@ -62,32 +126,38 @@ enum Action {
         wait: Option<Span>,
     },
     /// Show one message whole
-    Show {
-        /// Its id, as listed
-        id: String,
-        #[command(flatten)]
-        stack: StackArgs,
-        /// Wait for it at most so long [default: until the intake has let go of it once]
-        #[arg(long, value_name = "SPAN")]
-        wait: Option<Span>,
-    },
+    Show(ShowArgs),
     /// Remove messages for good
-    Remove {
-        /// Their ids, as listed
-        #[arg(required = true)]
-        ids: Vec<String>,
-        #[command(flatten)]
-        stack: StackArgs,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-        /// Also what this or a newer Redial can read: its delivery is then never made
-        #[arg(long)]
-        even_readable: bool,
-        /// Wait for them at most so long [default: until the intake has let go of them once]
-        #[arg(long, value_name = "SPAN")]
-        wait: Option<Span>,
-    },
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Its id, as listed
+    id: String,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// Wait for it at most so long [default: until the intake has let go of it once]
+    #[arg(long, value_name = "SPAN")]
+    wait: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+struct RemoveArgs {
+    /// Their ids, as listed
+    #[arg(required = true)]
+    ids: Vec<String>,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Also what this or a newer Redial can read: its delivery is then never made
+    #[arg(long)]
+    even_readable: bool,
+    /// Wait for them at most so long [default: until the intake has let go of them once]
+    #[arg(long, value_name = "SPAN")]
+    wait: Option<Span>,
 }
 
 async fn open(stack: &StackArgs) -> Result<DeadLetterQueue, CliError> {
@@ -103,23 +173,41 @@ fn deadline(wait: Option<Span>, counts: Counts, now: Timestamp) -> Timestamp {
 }
 
 pub(super) async fn run(args: DeadLettersArgs) -> Result<Finish, CliError> {
-    let mut output = Output::to_stdout(args.json);
+    let mut output = Output::to_stdout(args.connection.json);
     match args.action {
-        Action::List { stack, wait } => list(&open(&stack).await?, wait, &mut output).await,
-        Action::Show { id, stack, wait } => show(&open(&stack).await?, &id, wait, &mut output).await,
-        Action::Remove {
-            ids,
-            stack,
-            yes,
-            even_readable,
-            wait,
+        Action::List(args) if args.stack.is_given() => list(&open(&args.stack).await?, args.wait, &mut output).await,
+        Action::Queue {
+            action: QueueAction::List { stack, wait },
+        } => list(&open(&stack).await?, wait, &mut output).await,
+        Action::Show(args)
+        | Action::Queue {
+            action: QueueAction::Show(args),
+        } => show(&open(&args.stack).await?, &args.id, args.wait, &mut output).await,
+        Action::Remove(args)
+        | Action::Queue {
+            action: QueueAction::Remove(args),
         } => {
-            let ids: BTreeSet<String> = ids.into_iter().collect();
-            if stack.is_given() {
-                confirm(ids.len(), yes)?;
+            let ids: BTreeSet<String> = args.ids.into_iter().collect();
+            if args.stack.is_given() {
+                confirm(ids.len(), args.yes)?;
             }
-            remove(&open(&stack).await?, &ids, even_readable, wait, &mut output).await
+            remove(
+                &open(&args.stack).await?,
+                &ids,
+                args.even_readable,
+                args.wait,
+                &mut output,
+            )
+            .await
         }
+        Action::List(list) => {
+            let tenant = list.tenant.as_deref().ok_or_else(|| CliError::usage(NO_TENANT))?;
+            let mut session = Session::open(&args.connection)?;
+            letters::list(&mut session, tenant, &list.which, list.redriven, list.limit).await
+        }
+        Action::Counts(counts) => letters::counts(&mut Session::open(&args.connection)?, &counts).await,
+        Action::Redrive(work) => letters::work(&mut Session::open(&args.connection)?, &work, "redrive").await,
+        Action::Discard(work) => letters::work(&mut Session::open(&args.connection)?, &work, "discard").await,
     }
 }
 

@@ -81,7 +81,16 @@ fn a_list_shows_why_and_obeys_no_control_character() {
 
 #[tokio::test]
 async fn without_a_deployment_it_says_what_to_do_instead() {
-    for line in ["list", "show m-1", "remove m-1 --yes"] {
+    let lines = [
+        ("list", "--tenant TENANT"),
+        ("queue list", "give --stack"),
+        ("queue show m-1", "give --stack"),
+        ("queue remove m-1 --yes", "give --stack"),
+        // As they were called before.
+        ("show m-1", "give --stack"),
+        ("remove m-1 --yes", "give --stack"),
+    ];
+    for (line, advice) in lines {
         let words = format!("redial dead-letters {line}");
         let cli = Cli::try_parse_from(words.split(' ')).unwrap();
         let Some(crate::cli::Command::DeadLetters(args)) = cli.command else {
@@ -89,10 +98,9 @@ async fn without_a_deployment_it_says_what_to_do_instead() {
         };
         let refused = run(args).await.unwrap_err();
         assert!(matches!(refused, CliError::Usage(_)));
-        assert!(
-            refused.to_string().contains("redial deliveries list --state dead"),
-            "{refused}"
-        );
+        let said = refused.to_string();
+        assert!(said.contains(advice), "{said}");
+        assert!(said.contains("redial dead-letters list --tenant TENANT"), "{said}");
     }
 }
 

@@ -38,12 +38,18 @@ impl Sum {
 
     fn of(&self, state: &str) -> u64 {
         let states = STATES.iter().zip(self.states);
-        states.filter(|(name, _)| **name == state).map(|(_, number)| number).sum()
+        states
+            .filter(|(name, _)| **name == state)
+            .map(|(_, number)| number)
+            .sum()
     }
 
     fn document(&self) -> Value {
-        let states: serde_json::Map<String, Value> =
-            STATES.iter().zip(self.states).map(|(name, number)| ((*name).to_owned(), json!(number))).collect();
+        let states: serde_json::Map<String, Value> = STATES
+            .iter()
+            .zip(self.states)
+            .map(|(name, number)| ((*name).to_owned(), json!(number)))
+            .collect();
         json!({
             "matched": self.matched,
             "states": states,
@@ -57,7 +63,11 @@ impl Sum {
     fn finding(&self, since: Timestamp, until: Timestamp) -> Finding {
         let states = STATES.iter().zip(self.states).filter(|(_, number)| *number > 0);
         let states: Vec<String> = states.map(|(name, number)| format!("{number} {name}")).collect();
-        let states = if states.is_empty() { "none".to_owned() } else { states.join(", ") };
+        let states = if states.is_empty() {
+            "none".to_owned()
+        } else {
+            states.join(", ")
+        };
         let text = format!(
             "{} deliveries of events accepted from {since} to {until}: {states}.",
             self.matched
@@ -73,7 +83,9 @@ impl Sum {
         } else {
             Finding::ok("ledger", &format!("{text} All are accounted for."))
         };
-        finding.with("ledger", self.document()).with("range", stretch(since, until))
+        finding
+            .with("ledger", self.document())
+            .with("range", stretch(since, until))
     }
 }
 
@@ -96,7 +108,9 @@ impl Doctor {
         let dead = sum.of("dead").saturating_sub(sum.expired);
         if dead > 0 {
             let text = format!("{dead} deliveries of that time are dead: their receivers did not take them.");
-            let advice = format!("`redial deliveries list --state dead --tenant {tenant}` says why of each; a replay sends them again.");
+            let advice = format!(
+                "`redial deliveries list --state dead --tenant {tenant}` says why of each; a replay sends them again."
+            );
             let finding = Finding::new(Standing::Warn, "dead letters", &text, &advice);
             self.tell(finding.of_tenant(tenant).with("dead", json!(dead)))?;
         }
@@ -159,7 +173,9 @@ impl Doctor {
         let bar = ProgressBar::new(seconds(self.until.millis_since(self.since)));
         let style = ProgressStyle::with_template("ledger of {msg} {bar:30} {percent} %, {eta} left");
         let tenant = crate::cli::output::escaped(tenant);
-        style.map_or(bar.clone(), |style| bar.with_style(style)).with_message(tenant)
+        style
+            .map_or(bar.clone(), |style| bar.with_style(style))
+            .with_message(tenant)
     }
 }
 

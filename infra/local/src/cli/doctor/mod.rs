@@ -94,7 +94,11 @@ pub(super) async fn run(args: DoctorArgs) -> Result<Finish, CliError> {
         Err(CliError::OutputClosed) => return Err(CliError::OutputClosed),
         Err(error) => {
             let text = with_cause(&error);
-            doctor.tell(Finding::unchecked("check", &text, "Mend that, then run the doctor again."))?;
+            doctor.tell(Finding::unchecked(
+                "check",
+                &text,
+                "Mend that, then run the doctor again.",
+            ))?;
         }
     }
     doctor.conclude()
@@ -139,7 +143,8 @@ impl Doctor {
         let (about, date) = match self.session.client.about().await {
             Ok(about) => about,
             Err(error) => {
-                let finding = Finding::unchecked("reachable", &with_cause(&error), "Is it running, and is --url right?");
+                let finding =
+                    Finding::unchecked("reachable", &with_cause(&error), "Is it running, and is --url right?");
                 self.tell(finding)?;
                 return Ok(false);
             }
@@ -149,7 +154,10 @@ impl Doctor {
         let (standing, advice) = if version == mine {
             (Standing::Ok, String::new())
         } else {
-            (Standing::Warn, format!("This command is of version {mine}: use the same version as the server."))
+            (
+                Standing::Warn,
+                format!("This command is of version {mine}: use the same version as the server."),
+            )
         };
         let text = format!("Redial {version} answers in {} ms.", after.millis_since(before));
         self.tell(Finding::new(standing, "reachable", &text, &advice))?;
@@ -170,7 +178,8 @@ impl Doctor {
             Err(error) => return Err(error),
         };
         if refusal.is_some_and(|problem| problem.status == 401) {
-            let advice = "Give a key that is valid: --key or REDIAL_KEY. It may have been revoked, or belong to another Redial.";
+            let advice =
+                "Give a key that is valid: --key or REDIAL_KEY. It may have been revoked, or belong to another Redial.";
             self.tell(Finding::unchecked("key", "The key is not accepted.", advice))?;
             return Ok(None);
         }
@@ -181,7 +190,11 @@ impl Doctor {
                 return Ok(Some(listing.items.iter().map(|tenant| member(tenant, "id")).collect()));
             }
             let advice = "Name its tenant with --tenant, or give an operator's key.";
-            self.tell(Finding::unchecked("key", "The key is no operator's: it cannot see all tenants.", advice))?;
+            self.tell(Finding::unchecked(
+                "key",
+                "The key is no operator's: it cannot see all tenants.",
+                advice,
+            ))?;
             return Ok(None);
         };
         match self.get(&["v1", "tenants", &tenant], &[]).await {
@@ -217,7 +230,10 @@ impl Doctor {
                 Some(finding) => self.tell(finding.of(tenant, endpoint))?,
             }
         }
-        let text = format!("{well} of {} endpoints take part, or are inactive.", listing.items.len());
+        let text = format!(
+            "{well} of {} endpoints take part, or are inactive.",
+            listing.items.len()
+        );
         self.tell(Finding::ok("endpoints", &text).of_tenant(tenant))
     }
 
@@ -234,7 +250,12 @@ impl Doctor {
                 member(job, "done"),
                 member(job, "total")
             );
-            let finding = Finding::new(Standing::Warn, "replays", &text, "Ask for it again, if it is still wanted.");
+            let finding = Finding::new(
+                Standing::Warn,
+                "replays",
+                &text,
+                "Ask for it again, if it is still wanted.",
+            );
             self.tell(finding.of_tenant(tenant))?;
         }
         if none {
@@ -266,7 +287,11 @@ impl Doctor {
 }
 
 fn not_looked_at(error: &StackError) -> Finding {
-    Finding::unchecked("queues", &with_cause(error), "The deployment's queues were not looked at.")
+    Finding::unchecked(
+        "queues",
+        &with_cause(error),
+        "The deployment's queues were not looked at.",
+    )
 }
 
 /// Messages of a queue: there, in flight, delayed.
@@ -301,7 +326,10 @@ fn clock(theirs: Timestamp, before: Timestamp, after: Timestamp) -> Finding {
     let early = before.millis_since(theirs.plus_millis(999)).max(0);
     let late = theirs.millis_since(after).max(0);
     let off_ms = early.max(late);
-    let text = format!("The server's clock and this machine's differ by {} s or less.", off_ms / 1_000 + 1);
+    let text = format!(
+        "The server's clock and this machine's differ by {} s or less.",
+        off_ms / 1_000 + 1
+    );
     let advice = "Signatures are valid for five minutes around the server's time: set the clock that is wrong (NTP).";
     if off_ms > CLOCK_FAIL_MS {
         Finding::fail("clock", &text, advice)
@@ -317,7 +345,10 @@ fn ailing(endpoint: &Value) -> Option<Finding> {
     let id = member(endpoint, "id");
     let (text, advice) = match endpoint["state"].as_str() {
         Some(state @ ("paused" | "disabled")) => (
-            format!("Endpoint {id} is {state} since {}: its deliveries are held.", member(endpoint, "updated_at")),
+            format!(
+                "Endpoint {id} is {state} since {}: its deliveries are held.",
+                member(endpoint, "updated_at")
+            ),
             format!("When its receiver works again: `redial endpoints resume {id}`, or activate."),
         ),
         Some("active") if endpoint["hold"].is_object() => (

@@ -20,10 +20,21 @@ async fn server(answers: Vec<(&'static str, u16, Value)>, date: &'static str) ->
     let kept = Arc::clone(&asked);
     let answer = move |request: Request| {
         let uri = request.uri().to_string();
-        let found = answers.iter().find(|(path, ..)| uri == *path || uri.starts_with(&format!("{path}?")));
-        let (status, body) = found.map_or((404, json!({"code": "not_found"})), |(_, status, body)| (*status, body.clone()));
+        let found = answers
+            .iter()
+            .find(|(path, ..)| uri == *path || uri.starts_with(&format!("{path}?")));
+        let (status, body) = found.map_or((404, json!({"code": "not_found"})), |(_, status, body)| {
+            (*status, body.clone())
+        });
         kept.lock().unwrap_or_else(PoisonError::into_inner).push(uri);
-        async move { (StatusCode::from_u16(status).unwrap(), [(header::DATE, date)], Json(body)).into_response() }
+        async move {
+            (
+                StatusCode::from_u16(status).unwrap(),
+                [(header::DATE, date)],
+                Json(body),
+            )
+                .into_response()
+        }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -33,7 +44,11 @@ async fn server(answers: Vec<(&'static str, u16, Value)>, date: &'static str) ->
 }
 
 fn about() -> (&'static str, u16, Value) {
-    ("/v1", 200, json!({"name": "Redial", "version": env!("CARGO_PKG_VERSION")}))
+    (
+        "/v1",
+        200,
+        json!({"name": "Redial", "version": env!("CARGO_PKG_VERSION")}),
+    )
 }
 
 fn page(items: Value) -> Value {
@@ -61,13 +76,18 @@ async fn examined(url: &str, tenant: Option<&str>) -> (Vec<Value>, Finish) {
     let stack = StackArgs::none();
     doctor.examine(tenant.map(str::to_owned), &stack).await.unwrap();
     let finish = doctor.conclude().unwrap();
-    let lines = page.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = page
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     (lines, finish)
 }
 
 fn told<'a>(lines: &'a [Value], check: &str) -> Vec<(&'a str, &'a str)> {
     let of = lines.iter().filter(|line| line["check"] == check);
-    of.map(|line| (line["status"].as_str().unwrap(), line["text"].as_str().unwrap())).collect()
+    of.map(|line| (line["status"].as_str().unwrap(), line["text"].as_str().unwrap()))
+        .collect()
 }
 
 #[tokio::test]
@@ -78,7 +98,11 @@ async fn a_redial_that_is_well_has_only_ok_lines_and_all_its_tenants_are_looked_
         vec![
             about(),
             ("/v1/tenants", 200, tenants),
-            ("/v1/tenants/acme/endpoints", 200, page(json!([{"id": "ep_1", "state": "active", "hold": null}]))),
+            (
+                "/v1/tenants/acme/endpoints",
+                200,
+                page(json!([{"id": "ep_1", "state": "active", "hold": null}])),
+            ),
             ("/v1/tenants/other/endpoints", 200, page(json!([]))),
             ("/v1/tenants/acme/ledger", 200, ledger(7, json!([]))),
             ("/v1/tenants/other/ledger", 200, ledger(0, json!([]))),
@@ -94,7 +118,12 @@ async fn a_redial_that_is_well_has_only_ok_lines_and_all_its_tenants_are_looked_
     assert_eq!(told(&lines, "ledger").len(), 2);
     assert_eq!(lines.last().unwrap()["differences"], 0);
     let asked = asked.lock().unwrap();
-    assert!(asked.iter().any(|uri| uri.starts_with("/v1/tenants/other/ledger?since=")), "{asked:?}");
+    assert!(
+        asked
+            .iter()
+            .any(|uri| uri.starts_with("/v1/tenants/other/ledger?since=")),
+        "{asked:?}"
+    );
 }
 
 fn now_ms() -> u64 {
@@ -103,7 +132,8 @@ fn now_ms() -> u64 {
 
 #[tokio::test]
 async fn differences_fail_and_what_only_ails_is_a_warning() {
-    let difference = json!({"kind": "lost", "delivery": "e1.ep_1", "explanation": TEXT, "repair": "The sweeper sends it."});
+    let difference =
+        json!({"kind": "lost", "delivery": "e1.ep_1", "explanation": TEXT, "repair": "The sweeper sends it."});
     let endpoints = json!([
         {"id": "ep_1", "state": "active", "hold": {"since": "2026-11-20T00:00:00Z", "reason": "Ten attempts in a row failed."}},
         {"id": "ep_2", "state": "paused", "updated_at": "2026-11-20T00:00:00Z"}
@@ -114,7 +144,11 @@ async fn differences_fail_and_what_only_ails_is_a_warning() {
         ("/v1/tenants/acme", 200, json!({"id": "acme"})),
         ("/v1/tenants/acme/endpoints", 200, page(endpoints)),
         ("/v1/tenants/acme/ledger", 200, ledger(1, json!([difference]))),
-        ("/v1/tenants/acme/replays", 200, page(json!([{"id": "rpl_1", "state": "failed", "done": 1, "total": 2}]))),
+        (
+            "/v1/tenants/acme/replays",
+            200,
+            page(json!([{"id": "rpl_1", "state": "failed", "done": 1, "total": 2}])),
+        ),
     ];
     let (url, _) = server(answers, "Fri, 20 Nov 2020 00:00:00 GMT").await;
     let (lines, finish) = examined(&url, Some("acme")).await;
@@ -126,16 +160,31 @@ async fn differences_fail_and_what_only_ails_is_a_warning() {
     assert_eq!(told(&lines, "ledger")[0].0, "fail");
     assert!(told(&lines, "ledger")[0].1.starts_with("lost e1.ep_1: A text"));
     assert_eq!(told(&lines, "replays")[0].0, "warn");
-    assert_eq!((&lines.last().unwrap()["status"], &lines.last().unwrap()["differences"]), (&json!("fail"), &json!(2)));
+    assert_eq!(
+        (&lines.last().unwrap()["status"], &lines.last().unwrap()["differences"]),
+        (&json!("fail"), &json!(2))
+    );
 }
 
 #[tokio::test]
 async fn what_cannot_be_looked_at_is_said_and_ends_with_two() {
     for (answers, tenant, check) in [
         (vec![], None, "reachable"),
-        (vec![about(), ("/v1/tenants", 401, json!({"code": "unauthorized"}))], None, "key"),
-        (vec![about(), ("/v1/tenants", 403, json!({"code": "forbidden"}))], None, "key"),
-        (vec![about(), ("/v1/tenants", 200, page(json!([])))], Some("nobody"), "key"),
+        (
+            vec![about(), ("/v1/tenants", 401, json!({"code": "unauthorized"}))],
+            None,
+            "key",
+        ),
+        (
+            vec![about(), ("/v1/tenants", 403, json!({"code": "forbidden"}))],
+            None,
+            "key",
+        ),
+        (
+            vec![about(), ("/v1/tenants", 200, page(json!([])))],
+            Some("nobody"),
+            "key",
+        ),
     ] {
         let (url, _) = server(answers, "Fri, 20 Nov 2026 00:00:00 GMT").await;
         let (lines, finish) = examined(&url, tenant).await;
@@ -165,5 +214,8 @@ fn people_read_lines_that_no_terminal_obeys() {
     let finding = Finding::fail("ledger", TEXT, "Do something.").of_tenant("acme");
     findings.tell(finding, &mut session.output).unwrap();
     let shown = page.text();
-    assert!(shown.starts_with("FAIL  ledger acme: A text from <somewhere>.\\u001b[2J\n      Do something."), "{shown}");
+    assert!(
+        shown.starts_with("FAIL  ledger acme: A text from <somewhere>.\\u001b[2J\n      Do something."),
+        "{shown}"
+    );
 }

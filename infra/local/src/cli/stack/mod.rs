@@ -154,7 +154,9 @@ impl Stack {
     pub(super) const DEAD_LETTERS: &str = "dead-letter queue";
 
     /// Its queues: what each is called, a client, and the queue's URL.
-    pub(super) fn queues(&self) -> impl Iterator<Item = Result<(&'static str, aws_sdk_sqs::Client, String), StackError>> {
+    pub(super) fn queues(
+        &self,
+    ) -> impl Iterator<Item = Result<(&'static str, aws_sdk_sqs::Client, String), StackError>> {
         let client = aws_sdk_sqs::Client::new(&self.config);
         let queues = [
             ("delivery queue", DELIVERY_QUEUE),

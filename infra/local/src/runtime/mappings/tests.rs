@@ -274,3 +274,42 @@ async fn a_window_fills_the_batch() {
     stand.send(&["two"]).await;
     assert_eq!(waiting.await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn a_message_that_is_handed_out_twice_is_worked_on_twice_at_the_same_time() {
+    let stand = Stand::new().await;
+    stand.send(&["a", "b", "c", "d", "e", "f", "g", "h"]).await;
+    let (reached, mut reports) = mpsc::unbounded_channel();
+    let go = Arc::new(Semaphore::new(0));
+    let handler: Handler = {
+        let go = Arc::clone(&go);
+        Arc::new(move |event: SqsEvent| {
+            let handles = event.records.into_iter().map(|record| record.receipt_handle.unwrap());
+            reached.send(handles.collect::<HashSet<String>>()).unwrap();
+            let go = Arc::clone(&go);
+            async move {
+                go.acquire().await.unwrap().forget();
+                SqsBatchResponse::default()
+            }
+            .boxed()
+        })
+    };
+    let faults = Faults::parse("seed=1;rate=0.5;kinds=duplicate", &stand.clock).unwrap();
+    // Each receive that waits has room for a batch: by this clock it waits for ever.
+    let roomy = EventSourceMapping {
+        maximum_concurrency: RECEIVERS + 2,
+        ..source()
+    };
+    let mapping = stand.faulty(roomy, handler, faults);
+    let (_stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    mapping.start(&stopped, &mut tasks);
+    // Neither goes on before both have begun.
+    let (first, second) = (reports.recv().await.unwrap(), reports.recv().await.unwrap());
+    assert_eq!(first.len().max(second.len()), 8);
+    assert!(first.is_subset(&second) || second.is_subset(&first));
+    go.add_permits(2);
+    tasks.shutdown().await;
+    mapping.idle().await;
+    assert_eq!(stand.counts(), Counts::default());
+}
