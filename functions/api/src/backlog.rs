@@ -161,6 +161,7 @@ fn held_because(reason: Option<&str>) -> &'static str {
         Some("endpoint_disabled") => "Its endpoint is disabled: it goes when somebody resumes it.",
         Some("endpoint_inactive") => "Its endpoint is inactive: it goes when somebody activates it.",
         Some("rate_limited") => "It waits for its endpoint's rate limit.",
+        Some("endpoint_slow") => "Its endpoint leaves many requests unanswered; it is sent a little later.",
         Some("retries_full") => "It waits for its next attempt outside the queue, where enough of its endpoint's wait.",
         Some("receives_burnt") => "It came to the dead-letter queue with attempts left: it is sent again soon.",
         _ => "It is held.",

@@ -110,6 +110,9 @@ impl Dispatcher {
         // Before the claim: what cannot be signed now is not claimed either.
         let (tenant, stored) = (&job.message.tenant, &job.stored);
         let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
+        if self.is_in_the_way(&job) {
+            return Ok(self.make_way(job, batch).await?);
+        }
         let turn = self.turn(&job).await?;
         if matches!(turn, Turn::Later) {
             return Ok(self.let_wait(job, None, batch).await?);
@@ -126,7 +129,10 @@ impl Dispatcher {
         if !self.wait_for(&job, turn).await? {
             return Ok(self.let_wait(job, claimed, batch).await?);
         }
-        let exchange = self.post(&job, &credentials, &batch.contents).await?;
+        let request = self.under_way.begin(&job.endpoint().id, self.clock.now());
+        let exchange = self.post(&job, &credentials, &batch.contents).await;
+        drop(request);
+        let exchange = exchange?;
         let verdict = self.conclude(job, exchange, batch).await;
         failpoint::hit("dispatcher.after_record");
         verdict

@@ -13,6 +13,7 @@ pub mod health;
 mod look;
 mod pace;
 mod request;
+mod stalled;
 mod tally;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use redial_platform::{Clock, Random, Store, batch, failpoint};
 
 use crate::contents::Contents;
 use crate::health::{Concluded, Watch};
+use crate::stalled::Requests;
 pub use crate::tally::Who;
 
 /// Delivers messages. Cheap to share; made once for an execution environment.
@@ -46,6 +48,7 @@ pub struct Dispatcher {
     default_retry: RetryPolicy,
     metrics: Metrics,
     watch: Watch,
+    under_way: Requests,
 }
 
 /// What the records of one batch share.
@@ -98,6 +101,7 @@ impl Dispatcher {
             default_retry: parts.default_retry,
             metrics: parts.metrics,
             watch,
+            under_way: Requests::default(),
         }
     }
 

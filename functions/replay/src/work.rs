@@ -321,8 +321,9 @@ impl Replay {
             }
             job.holder = me.filter(|_| holds && !job.is_at_rest());
             let before = job.lease_until;
-            // Never the same lease twice: a worker that was replaced must notice.
-            job.lease_until = self.clock.now().plus_millis(lease_ms).max(before.plus_millis(1));
+            // Never the lease that was there: a worker that was replaced must notice. It may well be a shorter one.
+            let lease = self.clock.now().plus_millis(lease_ms);
+            job.lease_until = lease.plus_millis((lease == before).into());
             match self.store.save_job(job, before).await {
                 Err(StoreError::Conflict(_)) => {}
                 saved => return Ok(saved?),

@@ -30,6 +30,8 @@ pub const DRAIN_PER_S: u32 = 100;
 pub const REASON: &str = "endpoint_failing";
 /// Why a delivery is held that may be tried again at its time, but not wait for it in the queue: [`MAX_WAITING`] do.
 pub const REASON_FULL: &str = "retries_full";
+/// Why such a delivery is held that is not begun: its endpoint leaves others unanswered. It waits a moment, for the sweeper.
+pub const REASON_STALLED: &str = "endpoint_slow";
 
 /// Why an endpoint is on hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

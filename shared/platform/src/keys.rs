@@ -212,10 +212,6 @@ pub fn due_partitions() -> impl Iterator<Item = String> {
     (0..DUE_SHARDS).map(|n| format!("due/{n}"))
 }
 
-/// Partition of `by_due` for endpoints that are to be probed or were just let go. One of its own: they are few, and wait
-/// behind nobody's deliveries; and a release that knows nothing of them does not find them in its way.
-pub const DUE_HEALTH: &str = "due/health";
-
 /// Partition of the failed attempts of an event's deliveries.
 #[must_use]
 pub fn attempts_partition(tenant: &TenantId, event: &EventId) -> String {
@@ -384,24 +380,15 @@ pub fn pace(tenant: &TenantId, endpoint: &EndpointId) -> Key {
     Key::new(format!("pace/{tenant}/{endpoint}"), "pace")
 }
 
-/// What is known of how an endpoint answers.
-#[must_use]
-pub fn health(tenant: &TenantId, endpoint: &EndpointId) -> Key {
-    Key::new(format!("health/{tenant}/{endpoint}"), "health")
-}
-
-/// The tenant and endpoint that such an item is about.
-#[must_use]
-pub fn health_of(key: &Key) -> Option<(TenantId, EndpointId)> {
-    let (tenant, endpoint) = key.pk.strip_prefix("health/")?.split_once('/')?;
-    Some((TenantId::parse(tenant).ok()?, EndpointId::parse(endpoint).ok()?))
-}
-
 /// The tests of a tenant's endpoints: how many were made of late, and which run.
 #[must_use]
 pub fn tests(tenant: &TenantId) -> Key {
     Key::new(format!("test/{tenant}"), "test")
 }
+
+mod health;
+
+pub use health::{DUE_HEALTH, health, health_of};
 
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,8 @@ pub async fn is_told(world: &World, endpoint: &Endpoint) -> bool {
 pub async fn goes_down(world: &World, fields: Value) -> (Endpoint, Vec<String>) {
     let endpoint = world.endpoint("acme", DOWN, fields).await;
     let ids = post(world, "first", ENOUGH).await;
-    world.settle().await;
+    // Time for a rate limit, and none for a second attempt.
+    world.pass_ms(2_500).await;
     assert_eq!(world.requests(&endpoint).len(), ENOUGH);
     assert!(health(world, &endpoint).await.open.is_some());
     assert!(is_told(world, &endpoint).await);

@@ -180,7 +180,7 @@ async fn one_percent(environments: usize) {
     let world = World::new().await;
     let fleet = Fleet::of(&world, environments).await;
     let random = Random::seeded(u64::try_from(environments).unwrap());
-    let mut number = move |below: u128| random.number() % below;
+    let number = move |below: u128| random.number() % below;
     let (mut failed, mut most) = (Vec::new(), 0);
     for attempt in 0..ATTEMPTS {
         fleet.pass_ms(5);

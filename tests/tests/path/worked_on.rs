@@ -31,6 +31,8 @@ async fn with_letters(world: &World) -> Endpoint {
     }
     world.behave(&endpoint, Behaviour::Always(200));
     assert_eq!(listed(world, "agent=agt_7").await, ["e2", "e1"]);
+    // What is asked for ends at the time of asking, and both were accepted just now.
+    world.pass_ms(1_000).await;
     endpoint
 }
 
