@@ -179,7 +179,8 @@ pub(crate) fn settled(known: &DeliveryRecord, now: Timestamp) -> Option<Verdict>
 /// True for a record that a release has sent from the table, no attempt made yet: it was held for its endpoint, or is of an
 /// operational event, which only the sweeper sends. One that burnt receives had set aside says so in its reason.
 fn was_released(known: &DeliveryRecord) -> bool {
-    let meant_to_wait = |reason: &str| [pace::REASON, notices::REASON, hold::REASON, hold::REASON_STALLED].contains(&reason);
+    let meant_to_wait =
+        |reason: &str| [pace::REASON, notices::REASON, hold::REASON, hold::REASON_STALLED].contains(&reason);
     known.attempts == 0 && known.due_at.is_some() && known.reason.as_deref().is_none_or(meant_to_wait)
 }
 

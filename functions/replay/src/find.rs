@@ -241,14 +241,16 @@ impl Finder<'_> {
         reason.is_none_or(|reason| record.reason.as_deref() == Some(reason))
     }
 
-    /// True if the record is in the state asked for, without one in a final state in which it can be found.
+    /// True if the record is in the state asked for. A dead letter is one that is in the list of them; whatever is concluded
+    /// is all but what its endpoint does not keep.
     fn takes_state(&self, record: &DeliveryRecord) -> bool {
-        let is_put_by = record.state == DeliveryState::Dead && (record.dropped || record.redriven.is_some());
-        !is_put_by
-            && self
-                .filter
-                .state
-                .map_or(record.state.is_final(), |state| record.state == state)
+        match self.filter.state {
+            Some(DeliveryState::Dead) => {
+                record.state == DeliveryState::Dead && !record.dropped && record.redriven.is_none()
+            }
+            Some(state) => record.state == state,
+            None => record.state.is_final() && !record.dropped,
+        }
     }
 
     async fn missing(&self, after: Option<&After>, size: usize) -> Result<Found, StoreError> {

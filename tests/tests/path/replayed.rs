@@ -106,7 +106,8 @@ async fn a_range_of_dead_deliveries_is_replayed_and_continued_by_the_sweeper_whe
         .endpoint("acme", Behaviour::Always(500), json!({"retry": {"attempts": 1}}))
         .await;
     let since = world.now();
-    for n in 0..250 {
+    // One more, and the endpoint would be put on hold.
+    for n in 0..9 {
         world
             .post(json!({"type": "call.ended", "tenant": "acme", "id": format!("e{n}"), "data": {"n": n}}))
             .await;
@@ -118,10 +119,10 @@ async fn a_range_of_dead_deliveries_is_replayed_and_continued_by_the_sweeper_whe
     // Its message is lost: nobody begins the job but the sweeper, when the lease has run out.
     let spec = json!({"endpoint": endpoint.id, "since": since, "until": until, "state": "dead"});
     let job = world.call("POST", "/v1/tenants/acme/replays", spec, 202).await;
-    assert_eq!(job["total"], 250);
+    assert_eq!(job["total"], 9);
     world.purge("ReplayQueue").await;
     world.settle().await;
-    assert_eq!(world.requests(&endpoint).len(), 250);
+    assert_eq!(world.requests(&endpoint).len(), 9);
     world.pass_ms(121_000).await;
     world.sweep().await;
     world.run_to_the_end().await;
@@ -130,9 +131,9 @@ async fn a_range_of_dead_deliveries_is_replayed_and_continued_by_the_sweeper_whe
         .await;
     assert_eq!(
         (&job["state"], &job["done"], &job["failed"]),
-        (&json!("done"), &json!(250), &json!(0))
+        (&json!("done"), &json!(9), &json!(0))
     );
-    assert_eq!(world.requests(&endpoint).len(), 500);
+    assert_eq!(world.requests(&endpoint).len(), 18);
     world.nothing_is_left().await;
 }
 

@@ -235,8 +235,8 @@ fn of_states(query: QueryFluentBuilder, state: Option<DeliveryState>) -> (QueryF
         |state| vec![state],
     );
     let names: Vec<String> = (0..states.len()).map(|i| format!(":s{i}")).collect();
-    // A dead one that is in no list is one that its endpoint does not keep, or that was delivered again.
-    let kept = "(st <> :dead OR attribute_exists(w))";
+    // A dead one that is in no list and was not delivered again is one that its endpoint does not keep.
+    let kept = "(st <> :dead OR attribute_exists(w) OR attribute_exists(rd))";
     let query = query.expression_attribute_values(":dead", s(DeliveryState::Dead.as_str()));
     let query = names.iter().zip(&states).fold(query, |query, (name, state)| {
         query.expression_attribute_values(name, s(state.as_str()))

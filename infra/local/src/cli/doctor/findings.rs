@@ -86,18 +86,18 @@ impl Finding {
         self.of_tenant(tenant).with("endpoint", endpoint["id"].clone())
     }
 
-    fn document(&self) -> Value {
+    fn document(self) -> Value {
         let mut document = json!({ "check": self.check, "status": self.standing.as_str(), "text": self.text });
         if let Some(members) = document.as_object_mut() {
             if !self.advice.is_empty() {
                 members.insert("advice".to_owned(), json!(self.advice));
             }
-            members.extend(self.details.clone());
+            members.extend(self.details);
         }
         document
     }
 
-    fn lines(&self) -> String {
+    fn lines(self) -> String {
         let tenant = self.details.get("tenant").and_then(Value::as_str);
         let about = tenant.map_or_else(|| self.check.to_owned(), |tenant| format!("{} {tenant}", self.check));
         let line = format!("{}  {}: {}", self.standing.mark(), escaped(&about), escaped(&self.text));

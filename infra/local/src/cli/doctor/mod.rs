@@ -19,7 +19,7 @@ use super::Session;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish, with_cause};
 use super::moment::Moment;
-use super::output::member;
+use super::output::{Output, member};
 use super::send::post::{Patience, Trying, is_transient};
 use super::stack::{Stack, StackArgs, StackError};
 
@@ -78,8 +78,14 @@ pub(super) async fn run(args: DoctorArgs) -> Result<Finish, CliError> {
     let session = match Session::open(&args.connection) {
         Ok(session) => session,
         Err(error) => {
-            error.report();
-            return Ok(Finish::Unchecked);
+            let (mut output, mut findings) = (Output::to_stdout(args.connection.json), Findings::default());
+            let advice = "Say which Redial and with which key; on this machine `redial serve` must run.";
+            findings.tell(
+                Finding::unchecked("reachable", &with_cause(&error), advice),
+                &mut output,
+            )?;
+            findings.conclude(&mut output)?;
+            return Ok(findings.finish());
         }
     };
     let now = session.clock.now();

@@ -51,11 +51,11 @@ fn about() -> (&'static str, u16, Value) {
     )
 }
 
-fn page(items: Value) -> Value {
+fn page(items: &Value) -> Value {
     json!({"items": items, "next": null})
 }
 
-fn ledger(matched: u64, differences: Value) -> Value {
+fn ledger(matched: u64, differences: &Value) -> Value {
     json!({
         "since": "2026-11-20T00:00:00.000Z", "until": "2026-11-21T00:00:00.000Z", "reached": "2026-11-21T00:00:00.000Z",
         "matched": matched, "states": {"succeeded": matched}, "expired": 0, "replays": {}, "differences": differences,
@@ -92,7 +92,7 @@ fn told<'a>(lines: &'a [Value], check: &str) -> Vec<(&'a str, &'a str)> {
 
 #[tokio::test]
 async fn a_redial_that_is_well_has_only_ok_lines_and_all_its_tenants_are_looked_at() {
-    let tenants = page(json!([{"id": "acme"}, {"id": "other"}]));
+    let tenants = page(&json!([{"id": "acme"}, {"id": "other"}]));
     let now = httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_millis(now_ms()));
     let (url, asked) = server(
         vec![
@@ -101,13 +101,13 @@ async fn a_redial_that_is_well_has_only_ok_lines_and_all_its_tenants_are_looked_
             (
                 "/v1/tenants/acme/endpoints",
                 200,
-                page(json!([{"id": "ep_1", "state": "active", "hold": null}])),
+                page(&json!([{"id": "ep_1", "state": "active", "hold": null}])),
             ),
-            ("/v1/tenants/other/endpoints", 200, page(json!([]))),
-            ("/v1/tenants/acme/ledger", 200, ledger(7, json!([]))),
-            ("/v1/tenants/other/ledger", 200, ledger(0, json!([]))),
-            ("/v1/tenants/acme/replays", 200, page(json!([]))),
-            ("/v1/tenants/other/replays", 200, page(json!([]))),
+            ("/v1/tenants/other/endpoints", 200, page(&json!([]))),
+            ("/v1/tenants/acme/ledger", 200, ledger(7, &json!([]))),
+            ("/v1/tenants/other/ledger", 200, ledger(0, &json!([]))),
+            ("/v1/tenants/acme/replays", 200, page(&json!([]))),
+            ("/v1/tenants/other/replays", 200, page(&json!([]))),
         ],
         Box::leak(now.into_boxed_str()),
     )
@@ -142,12 +142,12 @@ async fn differences_fail_and_what_only_ails_is_a_warning() {
         about(),
         ("/v1/tenants", 403, json!({"code": "forbidden"})),
         ("/v1/tenants/acme", 200, json!({"id": "acme"})),
-        ("/v1/tenants/acme/endpoints", 200, page(endpoints)),
-        ("/v1/tenants/acme/ledger", 200, ledger(1, json!([difference]))),
+        ("/v1/tenants/acme/endpoints", 200, page(&endpoints)),
+        ("/v1/tenants/acme/ledger", 200, ledger(1, &json!([difference]))),
         (
             "/v1/tenants/acme/replays",
             200,
-            page(json!([{"id": "rpl_1", "state": "failed", "done": 1, "total": 2}])),
+            page(&json!([{"id": "rpl_1", "state": "failed", "done": 1, "total": 2}])),
         ),
     ];
     let (url, _) = server(answers, "Fri, 20 Nov 2020 00:00:00 GMT").await;
@@ -181,7 +181,7 @@ async fn what_cannot_be_looked_at_is_said_and_ends_with_two() {
             "key",
         ),
         (
-            vec![about(), ("/v1/tenants", 200, page(json!([])))],
+            vec![about(), ("/v1/tenants", 200, page(&json!([])))],
             Some("nobody"),
             "key",
         ),
