@@ -28,6 +28,7 @@ async fn an_endpoint_is_answered_with_every_field_and_its_secret_once() {
         "description": "", "metadata": {}, "profile": "standard", "payload": "full", "auth": null, "header_names": [],
         "timeout_ms": 10000, "retry": {"attempts": 3, "delays": [1, 2]}, "rate_limit": null,
         "dead_letter": {"keep": true, "days": null}, "version": START_MS + 1, "created_at": at, "updated_at": at,
+        "hold": null, "kept_until": null,
     });
     made.as_object_mut().unwrap().remove("secret");
     assert_eq!(made, expected);

@@ -313,7 +313,8 @@ async fn an_erased_call_takes_its_events_and_leaves_those_of_others_and_those_th
         (&json!({"call": "call-77"}), &json!(5))
     );
     assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
-    assert_eq!(erased["may_still_leave_count"], 3);
+    // One of the four endpoints is paused, and one is on hold by now: nothing of theirs leaves.
+    assert_eq!(erased["may_still_leave_count"], 2);
     world.pass_ms(1_000).await;
     let mut later = event("later", "call-77");
     later["data"] = json!("fine");

@@ -48,7 +48,8 @@ async fn furnished(world: &World) -> ([Endpoint; 3], Endpoint, String) {
             201,
         )
         .await;
-    for n in 0..5 {
+    // So few that an endpoint that fails is not put on hold.
+    for n in 0..3 {
         world.post(event(&format!("e{n}"), "c1")).await;
         let mut minted = event("x", "c2");
         minted.as_object_mut().unwrap().remove("id");
@@ -103,7 +104,7 @@ async fn an_erased_tenant_is_gone_at_once_and_by_and_by_without_a_trace() {
     let first = receipt(&world, &erased).await;
     assert_eq!(
         (&first["events"], &first["complete"]),
-        (&json!(11), &json!(false)),
+        (&json!(7), &json!(false)),
         "{first}"
     );
     assert_eq!(first["may_still_leave_count"], 2, "{first}");
