@@ -175,7 +175,10 @@ mod tests {
     fn documented() -> Vec<Vec<String>> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/RELIABILITY.md");
         let page = std::fs::read_to_string(path).unwrap();
-        let table = page.split("| what happens | closed |").nth(1).expect("the table of the hold");
+        let table = page
+            .split("| what happens | closed |")
+            .nth(1)
+            .expect("the table of the hold");
         let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
         let cells = |line: &str| {
             line.trim_matches('|')

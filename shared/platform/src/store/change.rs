@@ -121,7 +121,7 @@ impl Store {
         let update = self
             .update_endpoint(tenant, &endpoint.id)
             .update_expression(format!("SET j = :j, x = :x{rest}"))
-            .expression_attribute_values(":j", s(&json(endpoint)))
+            .expression_attribute_values(":j", s(json(endpoint)))
             .expression_attribute_values(":x", AttributeValue::B(Blob::new(sealed.as_bytes())));
         TransactWriteItem::builder().set_update(update.build().ok()).build()
     }
@@ -134,7 +134,7 @@ impl Store {
         let update = match hold {
             Some(hold) => update
                 .update_expression("SET ho = :ho")
-                .expression_attribute_values(":ho", s(&json(hold))),
+                .expression_attribute_values(":ho", s(json(hold))),
             None => update.update_expression("REMOVE ho"),
         };
         TransactWriteItem::builder().set_update(update.build().ok()).build()
