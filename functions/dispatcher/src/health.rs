@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use futures_util::future::join_all;
-use redial_domain::Timestamp;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
 use redial_domain::hold::{self, FAILING_IN_ROW, Hold, HoldReason, MAX_WAITING, Mend, mend};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_platform::batch::Verdict;
 use redial_platform::cache::ConfigCache;
 use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::notices::{Notice, Notifier};
 use redial_platform::store::StoreError;
-use redial_platform::store::config::{Change, StoredEndpoint};
+use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::health::{Health, LastFailure};
 use redial_platform::store::observed::Observed;
@@ -286,7 +286,7 @@ impl Watch {
     /// Where a delivery of this endpoint waits for its next attempt; `waited` says that it waited in the queue for the last.
     pub(crate) async fn where_to_wait(&self, stored: &Arc<StoredEndpoint>, waited: bool) -> Result<Waits, StoreError> {
         let (tenant, endpoint) = (&stored.endpoint.tenant, &stored.endpoint.id);
-        if self.is_open(stored).await? {
+        if self.is_open(tenant, endpoint).await? {
             return Ok(Waits::OnHold);
         }
         let room = self.tally.room(&(tenant.clone(), endpoint.clone()));
@@ -302,21 +302,26 @@ impl Watch {
         })
     }
 
-    /// True if the endpoint is on hold because it fails, as far as this environment knows by now.
-    async fn is_open(&self, stored: &StoredEndpoint) -> Result<bool, StoreError> {
-        let (tenant, endpoint) = (&stored.endpoint.tenant, &stored.endpoint.id);
-        let config = self.cache.recent(tenant, 0).await?;
-        let known = config.as_ref().and_then(|config| config.endpoint(endpoint));
-        Ok(known.is_some_and(|known| known.hold.is_some()))
+    /// True if the endpoint is on hold because it fails. A copy that is seconds old is not believed that it is: somebody may
+    /// have resumed it meanwhile, and nothing would release what is held now.
+    async fn is_open(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
+        let holds = |config: Option<&TenantConfig>| {
+            let known = config.and_then(|config| config.endpoint(endpoint));
+            known.is_some_and(|known| known.hold.is_some())
+        };
+        let recent = self.cache.recent(tenant, 0).await?;
+        if !holds(recent.as_deref()) {
+            return Ok(false);
+        }
+        let current = self.cache.current(tenant).await?;
+        Ok(holds(current.as_deref()))
     }
 
     /// Holds a delivery that was to wait in the queue, if its endpoint is on hold by now; false if it is not, or another
     /// message about it is being worked on.
     async fn hold_waiting(&self, waiting: Waiting) -> Result<bool, StoreError> {
         let mut record = waiting.record;
-        let config = self.cache.recent(&record.tenant, 0).await?;
-        let known = config.as_ref().and_then(|config| config.endpoint(&record.id.endpoint));
-        if known.is_none_or(|known| known.hold.is_none()) {
+        if !self.is_open(&record.tenant, &record.id.endpoint).await? {
             return Ok(false);
         }
         record.state = DeliveryState::Held;

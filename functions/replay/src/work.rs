@@ -261,7 +261,7 @@ impl Replay {
         };
         job.counted = count.go_on(finder, budget, &self.clock).await?;
         (job.total, job.counted_to) = (count.total, count.to);
-        if job.total > MAX_REPLAY {
+        if job.total > MAX_REPLAY && !job.spec.is_unbounded() {
             self.end(job, JobState::Failed, Some(TOO_LARGE));
         } else if job.counted && job.dry_run {
             self.end(job, JobState::Done, None);

@@ -16,7 +16,7 @@ use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::health::Health;
 use redial_platform::store::held::Held;
-use redial_platform::store::replays::ReplaySpec;
+use redial_platform::store::replays::{JobState, ReplaySpec};
 use redial_replay::Options;
 
 use crate::release::{SENT_LEASE_MS, message_of};
@@ -84,7 +84,10 @@ impl Sweeper {
         let withdrawn = health.open.is_none() && stored.hold.is_some();
         let drain_looks = health.drain_looks.max(u32::from(withdrawn));
         let circuit = Circuit::of(is_active, health.open.is_some(), drain_looks);
-        let happening = Happening::look(health.numbers.failing_since, drain_looks, now);
+        // Only by what was tried while it was on hold: an older failure may have been followed by successes that nobody told.
+        let open_since = health.open.map(|(since, _)| since);
+        let last_failed_at = health.last_failure.as_ref().map_or(now, |failure| failure.at);
+        let happening = Happening::look(open_since, drain_looks, last_failed_at);
         match circuit.after(happening).1 {
             Action::Probe => return Ok(self.probe(&look).await?),
             Action::Drain => self.drain(&look).await?,
@@ -215,8 +218,10 @@ impl Sweeper {
             slow_start: true,
             dry_run: false,
         };
-        let job = self.asker.ask_with(config, spec, options).await?;
         let (tenant, endpoint) = (&config.tenant.id, &endpoint.id);
+        // So that a tenant that is quiet is looked at too, for what is being held just now.
+        self.store.mark_active(tenant, now).await?;
+        let job = self.asker.ask_with(config, spec, options).await?;
         tracing::info!(%tenant, %endpoint, replay = %job.id, held = job.total, rate, "sweeper.drain");
         Ok(())
     }
@@ -224,8 +229,12 @@ impl Sweeper {
     /// True if a job that releases what is held for the endpoint is still at work.
     pub(crate) async fn is_being_released(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
         let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
-        let mut at_work = jobs.items.iter().filter(|job| !job.is_finished());
-        Ok(at_work.any(|job| job.spec.is_about_held(endpoint)))
+        let mut at_work = jobs.items.iter().filter(|job| !job.is_finished() && !job.dry_run);
+        Ok(at_work.any(|job| match job.state {
+            // One that somebody stopped keeps what it is about, if that is just this endpoint's.
+            JobState::Paused => job.spec.is_about_all_held(endpoint),
+            _ => job.spec.is_about_held(endpoint),
+        }))
     }
 
     /// Disables an endpoint that has failed for too long; what is held for it stays.

@@ -105,6 +105,8 @@ impl Sweeper {
             let due_at = now.plus_millis(BURNT_WAIT_MS).max(next_at.unwrap_or(now));
             record.state = DeliveryState::Held;
             record.reason = Some("receives_burnt".to_owned());
+            // A release of what is held keeps to it too.
+            record.next_at = next_at;
             record.due_at = Some(due_at);
         }
         record.traceparent = record.traceparent.or_else(|| message.traceparent.clone());

@@ -57,7 +57,8 @@ impl Sweeper {
     ) -> Result<Vec<Timestamp>, StoreError> {
         let config = self.cache.recent(tenant, 0).await?;
         let stored = config.as_ref().and_then(|config| config.endpoint(endpoint));
-        let active = stored.filter(|stored| stored.endpoint.state == EndpointState::Active);
+        // What is on hold is not sent: its slots would pass unused.
+        let active = stored.filter(|stored| stored.endpoint.state == EndpointState::Active && stored.hold.is_none());
         let Some(pace) = active.and_then(|stored| Pace::of(&stored.endpoint)) else {
             return Ok(Vec::new());
         };

@@ -7,6 +7,7 @@ use redial_domain::{Timestamp, hold};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::pace;
 use redial_platform::store::StoreError;
+use redial_platform::store::config::TenantConfig;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 
 use crate::Sweeper;
@@ -58,13 +59,23 @@ impl Sweeper {
         )
     }
 
-    /// True if the endpoint is on hold because it fails, as of seconds ago. What is kept for one that was let go since is
-    /// seen by the looks that follow.
+    /// True if the endpoint is on hold because it fails. A copy that is seconds old is not believed that it is: somebody may
+    /// have resumed it meanwhile, and nothing would release what is kept now.
     async fn is_open(&self, record: &DeliveryRecord) -> bool {
-        match self.cache.recent(&record.tenant, 0).await {
-            Ok(config) => config
-                .and_then(|config| config.endpoint(&record.id.endpoint).cloned())
-                .is_some_and(|stored| stored.endpoint.state == EndpointState::Active && stored.hold.is_some()),
+        let holds = |config: Option<&TenantConfig>| {
+            let stored = config.and_then(|config| config.endpoint(&record.id.endpoint));
+            stored.is_some_and(|stored| stored.endpoint.state == EndpointState::Active && stored.hold.is_some())
+        };
+        let looked = async {
+            let recent = self.cache.recent(&record.tenant, 0).await?;
+            if !holds(recent.as_deref()) {
+                return Ok(false);
+            }
+            let current = self.cache.current(&record.tenant).await?;
+            Ok::<_, StoreError>(holds(current.as_deref()))
+        };
+        match looked.await {
+            Ok(open) => open,
             // The dispatcher reads it again, and says what is wrong with it.
             Err(error) => {
                 tracing::warn!(%error, tenant = %record.tenant, "sweeper.config_unread");

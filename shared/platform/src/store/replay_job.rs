@@ -147,6 +147,24 @@ impl ReplaySpec {
             && filter.to.is_none()
             && (filter.endpoints.is_empty() || filter.endpoints.contains(endpoint))
     }
+
+    /// True if it is about all that is held for `endpoint`, and about nothing else.
+    #[must_use]
+    pub fn is_about_all_held(&self, endpoint: &EndpointId) -> bool {
+        let filter = self.filter();
+        let narrowed = filter.call_id.is_some()
+            || filter.reason.is_some()
+            || !filter.event_types.is_empty()
+            || !filter.agents.is_empty();
+        self.is_about_held(endpoint) && filter.endpoints.len() == 1 && !narrowed
+    }
+
+    /// True if it may be of any size: what is held is let go or discarded however much it is.
+    #[must_use]
+    pub fn is_unbounded(&self) -> bool {
+        let filter = self.filter();
+        filter.action == ReplayAction::Discard || filter.state == Some(DeliveryState::Held)
+    }
 }
 
 impl From<ReplayFilter> for ReplaySpec {
