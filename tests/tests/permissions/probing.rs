@@ -23,7 +23,8 @@ pub(super) async fn probing(world: &World) {
 
     let given_up = down(world, "second").await;
     world.stand_still_ms(5 * 24 * 3_600_000);
-    minutes(world, 1).await;
+    // A last probe, and the look that follows it.
+    minutes(world, 3).await;
     assert_eq!(world.get(&path(&given_up, "")).await["state"], "disabled");
 
     let deleted = down(world, "third").await;

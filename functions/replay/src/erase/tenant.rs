@@ -41,7 +41,7 @@ impl Eraser {
                     }
                 }
             }
-            self.store.remove_pace(&tenant, &id).await?;
+            self.store.remove_standing(&tenant, &id).await?;
             endpoint = self.next_endpoint(erasure, Some(&id)).await?;
         }
         while self.store.remove_counts(&tenant, PAGE).await? {

@@ -149,12 +149,16 @@ impl Store {
         Ok(!rows.is_empty())
     }
 
-    /// Removes what is kept of an endpoint besides its deliveries: the line and the pace of its rate limit.
+    /// Removes what is kept of an endpoint besides its deliveries: its health, the line and the pace of its rate limit.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
-    pub async fn remove_pace(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), StoreError> {
-        let gone = [keys::line(tenant, endpoint), keys::pace(tenant, endpoint)];
+    pub async fn remove_standing(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<(), StoreError> {
+        let gone = [
+            keys::health(tenant, endpoint),
+            keys::line(tenant, endpoint),
+            keys::pace(tenant, endpoint),
+        ];
         self.delete_all(&self.tables.events, &gone).await
     }
 
