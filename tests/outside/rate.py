@@ -22,6 +22,9 @@ PER_SECOND = 5
 WAITING = 500
 LEAST_IN_TEN, MOST_IN_TEN = 45, 55
 MOST_IN_ONE = 6
+# Part of the seconds that may have one more: requests leave by Redial's clock and are counted by the receiver's, and a process
+# that gets no processor for 200 ms brings two together.
+MOST_STALLED = 0.01
 # How long all of it may take, in seconds: 102, and a pass of the sweeper.
 THROUGH_S = 165
 # Events posted one by one, for the latency of an endpoint without a limit, with and without the others.
@@ -97,10 +100,11 @@ def check_rate(report: Report, what: str, came: list[float]) -> None:
         [f"from second {second} on: {count}" for second, count in tens if not LEAST_IN_TEN <= count <= MOST_IN_TEN],
     )
     ones = [(at - first, between(at, at + 1)) for at in came]
+    over = [(at, count) for at, count in ones if count > MOST_IN_ONE]
     report.check(
-        f"{what}: at most {MOST_IN_ONE} in any second",
-        all(count <= MOST_IN_ONE for _, count in ones),
-        [f"from {at:.3f} s on: {count}" for at, count in ones if count > MOST_IN_ONE],
+        f"{what}: at most {MOST_IN_ONE} in any second, but for stalls of this machine",
+        len(over) <= MOST_STALLED * len(ones) and all(count == MOST_IN_ONE + 1 for _, count in over),
+        [f"from {at:.3f} s on: {count}" for at, count in over],
     )
     counts = [count for _, count in tens]
     report.note(
