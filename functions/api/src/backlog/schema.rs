@@ -102,7 +102,7 @@ enum DiscardName {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body; `change` reads its fields one by one")]
 pub(crate) struct BacklogWish {
-    /// `drain` delivers, `discard` cancels.
+    // Without a description: it would be put beside the values as an object's.
     #[schema(inline)]
     action: ActionName,
     /// Of events accepted from this moment on.

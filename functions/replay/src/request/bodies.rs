@@ -78,10 +78,10 @@ pub struct OfEndpoint {
     #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     reason: Option<String>,
     /// Only of such types; with `.*` at the end of all below a name, such as `call.*`.
-    #[schema(max_items = 50, example = json!(["call.*"]))]
+    #[schema(value_type = Vec<TypePatternText>, required = false, max_items = 50, example = json!(["call.*"]))]
     event_types: Option<Vec<String>>,
     /// Only of events of these agents.
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<AgentText>, required = false, max_items = 100)]
     agents: Option<Vec<String>>,
     /// Deliver to this endpoint instead, as deliveries of its own. One whose profile has no name for the type is skipped.
     #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$")]
@@ -110,10 +110,10 @@ pub struct OfMissing {
     #[schema(format = DateTime, pattern = r"^(19[7-9]|[2-9]\d\d)\d-")]
     until: Option<String>,
     /// Only of such types; with `.*` at the end of all below a name, such as `call.*`.
-    #[schema(max_items = 50, example = json!(["call.*"]))]
+    #[schema(value_type = Vec<TypePatternText>, required = false, max_items = 50, example = json!(["call.*"]))]
     event_types: Option<Vec<String>>,
     /// Only of events of these agents.
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<AgentText>, required = false, max_items = 100)]
     agents: Option<Vec<String>>,
     /// Deliver to this endpoint instead, as deliveries of its own. One whose profile has no name for the type is skipped.
     #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$")]
@@ -148,10 +148,10 @@ pub struct OfCall {
     #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     reason: Option<String>,
     /// Only of such types; with `.*` at the end of all below a name, such as `call.*`.
-    #[schema(max_items = 50, example = json!(["call.*"]))]
+    #[schema(value_type = Vec<TypePatternText>, required = false, max_items = 50, example = json!(["call.*"]))]
     event_types: Option<Vec<String>>,
     /// Only of events of these agents.
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<AgentText>, required = false, max_items = 100)]
     agents: Option<Vec<String>>,
     /// Deliver to this endpoint instead, as deliveries of its own. One whose profile has no name for the type is skipped.
     #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$")]
@@ -183,10 +183,10 @@ pub struct OfTenant {
     #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     reason: Option<String>,
     /// Only of such types; with `.*` at the end of all below a name, such as `call.*`.
-    #[schema(max_items = 50, example = json!(["call.*"]))]
+    #[schema(value_type = Vec<TypePatternText>, required = false, max_items = 50, example = json!(["call.*"]))]
     event_types: Option<Vec<String>>,
     /// Only of events of these agents.
-    #[schema(max_items = 100)]
+    #[schema(value_type = Vec<AgentText>, required = false, max_items = 100)]
     agents: Option<Vec<String>>,
     /// True: only count. The answer has `total`, at once if that is little; nothing is sent.
     dry_run: Option<bool>,
@@ -210,3 +210,19 @@ pub(crate) enum ReplayedState {
 #[derive(Debug, ToSchema)]
 #[schema(value_type = bool)]
 pub(crate) struct Missed(#[expect(dead_code, reason = "describes a value; `asked` reads it")] bool);
+
+/// The name of an event type, or a prefix as `call.*`.
+#[derive(Debug, ToSchema)]
+#[schema(
+    max_length = 128,
+    pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?$",
+    example = "call.*"
+)]
+#[expect(dead_code, reason = "describes a value; `asked` reads it")]
+pub(super) struct TypePatternText(String);
+
+/// The id of an agent, neither `null` nor `undefined`.
+#[derive(Debug, ToSchema)]
+#[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "agt_7")]
+#[expect(dead_code, reason = "describes a value; `asked` reads it")]
+pub(super) struct AgentText(String);
