@@ -175,7 +175,7 @@ pub struct OfTenant {
     #[schema(format = DateTime, pattern = r"^(19[7-9]|[2-9]\d\d)\d-")]
     until: Option<String>,
     /// Only for these endpoints; absent or empty: for all.
-    #[schema(max_items = 200)]
+    #[schema(value_type = Vec<EndpointText>, required = false, max_items = 200)]
     endpoints: Option<Vec<String>>,
     /// Only those; absent: all that are concluded. `held` are released, `dead` leave the list of dead letters.
     state: Option<ReplayedState>,
@@ -226,3 +226,9 @@ pub(super) struct TypePatternText(String);
 #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "agt_7")]
 #[expect(dead_code, reason = "describes a value; `asked` reads it")]
 pub(super) struct AgentText(String);
+
+/// The id of an endpoint, neither `null` nor `undefined`.
+#[derive(Debug, ToSchema)]
+#[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "ep_0123456789ABCDEF")]
+#[expect(dead_code, reason = "describes a value; `asked` reads it")]
+pub(super) struct EndpointText(String);
