@@ -1,5 +1,5 @@
-//! How the endpoints are: a [`Watch`] tells what this environment saw of them once a batch, puts one on hold that fails, lets one go that
-//! a probe reached, and says where a delivery waits for its next attempt. docs/RELIABILITY.md has the rules, `domain::hold`
+//! How the endpoints are: a [`Watch`] tells what this environment saw of them once a batch, puts one on hold that fails, lets one
+//! go that a probe reached, and says where a delivery waits for its next attempt. docs/RELIABILITY.md has the rules, `domain::hold`
 //! decides. Reads and writes nothing while all attempts succeed. Never sends: the sweeper sends probes and lets go what is
 //! held.
 //!

@@ -3,7 +3,8 @@
 //! wait outside the queue is written as `held` with `due_at`, and the sweeper sends it.
 //!
 //! The order of reading: [`Dispatcher::handle`], `deliver` (what happens to one message), `redial_domain::delivery::decide`
-//! (the decision), `conclude` (what is written down), `health` (what follows for the endpoint). Besides, `endpoint_test`: one request that nothing is written down of.
+//! (the decision), `conclude` (what is written down), `health` (what follows for the endpoint). Besides, `stalled`: who is not
+//! begun while its endpoint leaves others unanswered; `endpoint_test`: one request that nothing is written down of.
 
 mod conclude;
 mod contents;
