@@ -25,7 +25,8 @@ const GRANTED: &str = "g";
 
 impl Store {
     /// Reserves `count` slots at the end of an endpoint's line. One write, two if the line is not empty. A line that was begun
-    /// at another rate, for an older version of the endpoint, begins anew: its old slots stay with whoever has them, and the pace keeps both apart.
+    /// at another rate, for an older version of the endpoint, begins anew: its old slots stay with whoever has
+    /// them, and the pace keeps both apart.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails, or others were faster again and again.
