@@ -14,7 +14,7 @@ from typing import Callable, TypeVar
 import world
 from book import Post
 from machine import found_in_queues, plain
-from product import Origin
+from product import Answer, Origin
 
 T = TypeVar("T")
 
@@ -86,6 +86,13 @@ def patient(ask: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
+def answered(api: Origin, path: str) -> Answer:
+    """The answer to a GET. A 5xx is none: it is what a fault that was planted below it looks like."""
+    answer = api.ask("GET", path)
+    assert answer.status < 500, f"{path}: {answer.status}"
+    return answer
+
+
 def everything(api: Origin, path: str) -> list[dict]:
     """A whole list, page by page; each page is asked for until it is answered."""
     found: list[dict] = []
@@ -115,7 +122,7 @@ def ask_api(evidence: Evidence, api: Origin, endpoints: dict[str, dict]) -> None
         evidence.deliveries[tenant] = items
         evidence.jobs += everything(api, f"/v1/tenants/{tenant}/replays?limit=100")
     for event in (e for e in evidence.posted if e.refused):
-        answer = patient(lambda event=event: api.ask("GET", f"/v1/tenants/{event.tenant}/events/{event.id}"))
+        answer = patient(lambda event=event: answered(api, f"/v1/tenants/{event.tenant}/events/{event.id}"))
         if answer.status != 404:
             evidence.ghosts.append(f"{event.tenant} {event.id}: {answer.status}")
 
@@ -126,7 +133,7 @@ def ask_as_tenants(evidence: Evidence, api: Origin, keys: dict[str, str]) -> Non
         own = Origin(api.url, key)
         other = next(name for name in world.TENANTS if name != tenant)
         for path in ("deliveries", "events", "endpoints", "replays", f"events/{evidence.events[other][0]}"):
-            answer = patient(lambda path=path: own.ask("GET", f"/v1/tenants/{other}/{path}"))
+            answer = patient(lambda path=path: answered(own, f"/v1/tenants/{other}/{path}"))
             if answer.status != 404:
                 evidence.seen_by_others.append(f"{tenant}'s key: {other}/{path} answers {answer.status}")
         foreign = {item["endpoint"] for item in everything(own, f"/v1/tenants/{tenant}/deliveries?limit=100")}
