@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
+from typing import Callable
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "outside"))
 
@@ -148,13 +149,25 @@ class Run:
         """The path of a delivery's endpoint."""
         return next((p for p, e in self.endpoints.items() if e["id"] == item["endpoint"]), item["endpoint"])
 
-    def settle(self, what: str) -> None:
+    def all_replayed(self) -> bool:
+        """True if as many replays are recorded as the jobs have sent: what waits in a queue for the first time has no record,
+        and of a replay no list shows it."""
+        api, tenant = self.machine.api, world.REPLAYED.tenant
+        endpoint = self.endpoints[world.REPLAYED.path]["id"]
+        jobs = gathering.everything(api, f"/v1/tenants/{tenant}/replays")
+        sent = {job["id"]: job["done"] for job in jobs if job["what"].get("state") == "succeeded"}
+        items = gathering.everything(api, f"/v1/tenants/{tenant}/deliveries?endpoint={endpoint}&limit=100")
+        made = Counter(item["id"].rsplit(".", 1)[1] for item in items if item["replay_of"] is not None)
+        self.left = Counter({job: done - made[job] for job, done in sent.items() if done > made[job]})
+        return bool(sent) and not self.left
+
+    def settle(self, what: str, also: Callable[[], bool] = lambda: True) -> None:
         """Waits until all has settled; goes on if it does not: the invariants will say what has not."""
         quiet = 0
 
         def quiet_enough() -> bool:
             nonlocal quiet
-            quiet = quiet + 1 if self.settled() else 0
+            quiet = quiet + 1 if self.settled() and also() else 0
             return quiet >= QUIET_LOOKS
 
         try:
@@ -215,7 +228,7 @@ class Run:
         self.repair()
         self.settle("settled")
         self.replay()
-        self.settle("settled after the replay")
+        self.settle("settled after the replay", self.all_replayed)
         found = self.gather(senders)
         self.tell(gathering.as_text(found))
         findings = [str(finding) for finding in invariants.judge(found)]

@@ -93,6 +93,11 @@ def healthy() -> Evidence:
     return evidence
 
 
+def replayed(path: str, **what: str) -> dict:
+    """A job that is done, as the API tells of it."""
+    return {"id": "rp_2", "state": "done", "dry_run": False, "what": {"endpoint": path, "state": "succeeded", **what}}
+
+
 def first(evidence: Evidence, state: str = "succeeded", path: str = "/north/agents") -> dict:
     """A delivery to break."""
     items = (item for items in evidence.deliveries.values() for item in items)
@@ -132,6 +137,24 @@ class TheJudge(unittest.TestCase):
         self.assertIn("V1 unsettled", self.found(lambda e: first(e).update(waiting)))
         self.assertEqual(self.found(lambda e: first(e, "held", "/east/gone").update(reason="kept")), ["V1 unsettled"])
         self.assertEqual(self.found(lambda e: e.jobs.append({"id": "rp_2", "state": "done"})), ["V1 not_replayed"])
+        self.assertEqual(self.found(lambda e: e.jobs.append(replayed(world.REPLAYED.path))), ["V1 not_replayed"])
+
+    def test_v1_a_replay_that_owes_nothing_is_no_difference(self) -> None:
+        def unlisted(evidence: Evidence) -> None:
+            item = first(evidence, path=world.REPLAYED.path)
+            event = next(e for e in evidence.posted if (e.tenant, e.id) == (world.REPLAYED.tenant, item["event"]))
+            posts = posts_of(item["endpoint"], event, 20_000, [200])
+            evidence.deliveries[event.tenant].append(delivery(item["endpoint"], event, posts, "succeeded", "rp_9"))
+            evidence.posts += posts
+
+        self.assertEqual(self.found(unlisted), [], "its job is in no list")
+        for state in ("failed", "canceled"):
+            stopped = {**replayed(world.REPLAYED.path), "id": "rp_9", "state": state}
+            self.assertEqual(self.found(lambda e, job=stopped: (unlisted(e), e.jobs.append(job))), [], state)
+        others = [replayed("/north/all"), replayed(world.REPLAYED.path, state="held")]
+        others += [replayed(world.REPLAYED.path, action="discard"), {**replayed(world.REPLAYED.path), "dry_run": True}]
+        for job in others:
+            self.assertEqual(self.found(lambda e, job=job: e.jobs.append(job)), [], str(job))
 
     def test_v2_what_is_recorded_is_what_the_receiver_gave(self) -> None:
         def swallow(evidence: Evidence) -> None:
