@@ -157,7 +157,8 @@ class Run:
         jobs = gathering.everything(api, f"/v1/tenants/{tenant}/replays")
         sent = {job["id"]: job["done"] for job in jobs if job["what"].get("state") == "succeeded"}
         items = gathering.everything(api, f"/v1/tenants/{tenant}/deliveries?endpoint={endpoint}&limit=100")
-        made = Counter(item["id"].rsplit(".", 1)[1] for item in items if item["replay_of"] is not None)
+        recorded = (item for item in items if item["replay_of"] is not None and item["state"] != "queued")
+        made = Counter(item["id"].rsplit(".", 1)[1] for item in recorded)
         self.left = Counter({job: done - made[job] for job, done in sent.items() if done > made[job]})
         return bool(sent) and not self.left
 
