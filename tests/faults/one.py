@@ -133,12 +133,13 @@ class Run:
         self.tell(what)
 
     def settled(self) -> bool:
-        """True if nothing waits any more. Looks no further than at the first list with something in it."""
+        """True if nothing waits any more. Looks no further than at the first list with something in it; at all of its pages, as
+        one may be empty that is not the last."""
         api = self.machine.api
         for tenant in world.TENANTS:
             for state in WAITING:
                 path = f"/v1/tenants/{tenant}/deliveries?state={state}&limit=100"
-                items = api.expect(200, "GET", path)["items"]
+                items = gathering.everything(api, path)
                 left = [item for item in items if item["reason"] != invariants.HELD_FOR_GOOD]
                 self.left = Counter(f"{self.path(item)} {state} {item['reason'] or ''}" for item in left)
                 if left:
