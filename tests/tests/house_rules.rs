@@ -158,6 +158,76 @@ fn only_egress_and_the_command_open_a_socket_to_somebody_else() {
     }
 }
 
+/// What opens a way to another machine, or asks who is behind a name.
+const WAYS_OUT: [&str; 11] = [
+    "Client::builder",
+    "Client::default()",
+    "TcpSocket",
+    "TcpStream::connect",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixStream",
+    "lookup_host",
+    "reqwest::Client::new",
+    "reqwest::get",
+    "to_socket_addrs",
+];
+
+#[test]
+fn one_file_makes_the_client_one_asks_for_addresses_and_every_request_passes_the_check() {
+    let mut found = BTreeSet::new();
+    let mut senders = BTreeSet::new();
+    for file in rust_files().iter().filter(|file| !is_test(file)) {
+        let text = read(file);
+        // Tests that lie in the file come last.
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+        found.extend(
+            WAYS_OUT
+                .iter()
+                .filter(|way| text.contains(*way))
+                .map(|way| (file.clone(), *way)),
+        );
+        senders.extend(
+            ["egress.post(", "egress.probe(", "client.execute("]
+                .iter()
+                .filter_map(|call| {
+                    let spaceless: String = text.split_whitespace().collect();
+                    spaceless.contains(call).then(|| (file.clone(), *call))
+                }),
+        );
+    }
+    let expected = [
+        // The command talks to a server of its user's, never to a customer's.
+        ("infra/local/src/cli/client.rs", "Client::builder"),
+        ("shared/egress/src/client.rs", "Client::builder"),
+        ("shared/egress/src/resolver.rs", "to_socket_addrs"),
+    ];
+    assert_eq!(
+        found,
+        BTreeSet::from(expected.map(|(file, way)| (file.to_owned(), way)))
+    );
+    // Deliveries, whatever asked for them (first attempts, retries, replays, probes), leave in one place; test sends in another.
+    let expected = [
+        ("functions/dispatcher/src/deliver.rs", "egress.post("),
+        ("functions/dispatcher/src/endpoint_test.rs", "egress.probe("),
+        ("shared/egress/src/post.rs", "client.execute("),
+    ];
+    assert_eq!(
+        senders,
+        BTreeSet::from(expected.map(|(file, call)| (file.to_owned(), call)))
+    );
+    // Both have the URL checked before there is a request.
+    for (file, function) in [("post.rs", "pub async fn post("), ("probe.rs", "pub async fn probe(")] {
+        let text = read(&format!("shared/egress/src/{file}"));
+        let body = text.split(function).nth(1).unwrap();
+        let (check, request) = (
+            body.find("self.admit(post.url.as_str())"),
+            body.find("request(&client, &target"),
+        );
+        assert!(check.unwrap() < request.unwrap(), "{file}");
+    }
+}
+
 #[test]
 fn what_is_deployed_or_released_has_no_kill_points_and_no_injected_faults() {
     let deployed = functions().into_iter().chain(["redial".to_owned()]);

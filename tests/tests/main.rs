@@ -5,5 +5,6 @@ mod api;
 mod house_rules;
 mod path;
 mod permissions;
+mod supply_chain;
 mod upgrade;
 mod world;

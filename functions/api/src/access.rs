@@ -2,12 +2,14 @@
 //! A tenant's key that names another tenant gets the answer that a missing tenant gets, before anything is looked up.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use lambda_http::request::RequestContext;
 use redial_domain::event::MAX_CALL_ID_BYTES;
 use redial_domain::{DeliveryId, EndpointId, ErasureId, EventId, EventTypeName, Invalid, ReplayId, TenantId};
 use redial_platform::auth::{Caller, Scope};
@@ -29,8 +31,7 @@ impl FromRequestParts<Arc<Api>> for Known {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let header = parts.headers.get(header::AUTHORIZATION);
         let text = header.and_then(|value| value.to_str().ok());
-        let caller = api.authenticator.caller(text).await?;
-        let caller = caller.ok_or_else(Problem::unauthorized)?;
+        let caller = api.authenticator.admit(text, source(parts)).await?;
         if api.limiter.take(&caller.key_id, api.clock.now()) {
             Ok(Self(caller))
         } else {
@@ -40,11 +41,23 @@ impl FromRequestParts<Arc<Api>> for Known {
     }
 }
 
+/// The address that a request comes from, if anybody says.
+pub(crate) fn source(parts: &Parts) -> Option<IpAddr> {
+    let told = match parts.extensions.get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => Some(context.http.source_ip.as_deref()),
+        Some(_) => Some(None),
+        None => None,
+    };
+    redial_platform::source::address(told, &parts.extensions)
+}
+
 /// A caller with scope `operator`.
 #[derive(Debug)]
 pub(crate) struct Operator {
     /// Id of the key.
     pub(crate) key_id: String,
+    /// Where the request comes from, if anybody says.
+    pub(crate) source: Option<IpAddr>,
 }
 
 impl FromRequestParts<Arc<Api>> for Operator {
@@ -53,8 +66,8 @@ impl FromRequestParts<Arc<Api>> for Operator {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let Known(caller) = Known::from_request_parts(parts, api).await?;
         if caller.scope.is_operator() {
-            let key_id = caller.key_id;
-            Ok(Self { key_id })
+            let (key_id, source) = (caller.key_id, source(parts));
+            Ok(Self { key_id, source })
         } else {
             Err(Problem::forbidden())
         }

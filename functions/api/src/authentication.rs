@@ -2,6 +2,7 @@
 //! patch (RFC 7396), kept with the signing secret. An answer shows kinds and names; values only where secrets are shown.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use redial_domain::auth::EndpointAuth;
 use redial_domain::endpoint::EndpointSettings;
@@ -19,12 +20,25 @@ const AUTH_EXPECTED: &str = "an object with type api_key (header, value), basic 
 const HEADERS_EXPECTED: &str = "an object whose values are strings";
 
 /// What a request changes of an endpoint's authentication and headers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Authentication {
     /// `None`: stays; `Some(None)`: none any more.
     auth: Option<Option<EndpointAuth>>,
     /// `None`: stays; `Some(None)`: none any more; else by name, where `None` removes.
     headers: Option<Option<BTreeMap<String, Option<String>>>>,
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self
+            .headers
+            .as_ref()
+            .map(|headers| headers.as_ref().map(|headers| headers.keys()));
+        f.debug_struct("Authentication")
+            .field("auth", &self.auth)
+            .field("headers", &names)
+            .finish()
+    }
 }
 
 impl Authentication {
@@ -169,6 +183,22 @@ mod tests {
                 .unwrap()
                 .header_names
                 .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_a_request_changes_shows_names_and_no_values() {
+        let body =
+            json!({"headers": {"x-key": "canary", "x-gone": null}, "auth": {"type": "bearer", "token": "canary"}});
+        let Value::Object(members) = body else {
+            panic!("an object")
+        };
+        let mut fields = Fields(members);
+        assert_eq!(format!("{fields:?}"), r#"Fields({"auth", "headers"})"#);
+        let shown = format!("{:?}", Authentication::take(&mut fields).unwrap());
+        assert!(
+            shown.contains("x-key") && shown.contains("bearer") && !shown.contains("canary"),
+            "{shown}"
         );
     }
 

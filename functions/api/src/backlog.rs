@@ -20,7 +20,7 @@ use redial_platform::routes::Routes;
 use redial_platform::store::backlog::{Counted, Narrow, Waiting};
 use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::replays::{ReplayAction, ReplayFilter, ReplayJob};
-use redial_replay::{Options, ReplayView};
+use redial_replay::{Options, ReplayView, take_rate};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,7 +35,7 @@ pub(crate) use self::schema::ResumeWish;
 pub(crate) use self::wish::Wish;
 
 use self::schema::BacklogWish;
-use self::wish::{Action, Which, take_rate};
+use self::wish::{Action, Which};
 
 /// Ages that a backlog is told apart by, in seconds: an hour, a day, a week.
 const AGES_S: [i64; 3] = [3_600, 86_400, 604_800];
@@ -79,6 +79,7 @@ impl Api {
         let job = self.asker.ask_with(config, filter.into(), options).await?;
         let (tenant, action) = (&config.tenant.id, part.action);
         tracing::info!(%tenant, endpoint = %endpoint.id, replay = %job.id, ?action, held = job.total, "api.backlog_asked");
+        self.note_drain(endpoint, &job).await;
         Ok(job)
     }
 }

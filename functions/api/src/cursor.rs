@@ -1,5 +1,6 @@
 //! Cursors: where the next page of a list begins, signed (HMAC-SHA256) so that nobody can make one up, and bound to the
-//! tenant and the question, so that none can be used for another. Opaque to callers; holds sort keys, never a secret.
+//! tenant and the question, so that none can be used for another. Opaque to callers; holds sort keys, never a secret. The
+//! key is derived from a data key, whose version the cursor names: one from before a rotation is good until that is retired.
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use redial_domain::{TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::seal::DATA_KEY_BYTES;
 use redial_platform::secrets::Secrets;
+use redial_platform::store::data_keys::FIRST_VERSION;
 use redial_platform::store::lists::{After, Range};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -27,30 +29,48 @@ const MAX_CURSOR_LEN: usize = 1_024;
 
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub struct Place {
     /// After this item.
     #[serde(flatten)]
     pub(crate) after: After,
     /// The first page's stretch of time in milliseconds: "until now" must not move from page to page.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     range: Option<(i64, i64)>,
+    /// The version of the data key that the cursor's key is derived from. Whoever reads it has not checked the cursor yet.
+    #[serde(rename = "v", default = "first_version", skip_serializing_if = "is_first")]
+    key_version: u32,
+}
+
+const fn first_version() -> u32 {
+    FIRST_VERSION
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_first(version: &u32) -> bool {
+    *version == FIRST_VERSION
 }
 
 impl Place {
     /// After the item of that sort key, in a list without a stretch of time.
-    pub(crate) fn after_key(sort_key: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn after_key(sort_key: impl Into<String>) -> Self {
         let sort_key = sort_key.into();
         let endpoint = String::new();
         Self {
             after: After { sort_key, endpoint },
             range: None,
+            key_version: FIRST_VERSION,
         }
     }
 
     /// After that item, in a list of `range`.
     pub(crate) const fn within(range: Range, after: After) -> Self {
         let range = Some((range.since.as_millis(), range.until.as_millis()));
-        Self { after, range }
+        Self {
+            after,
+            range,
+            key_version: FIRST_VERSION,
+        }
     }
 
     /// The stretch of time that the first page had.
@@ -85,7 +105,12 @@ impl Cursors {
     /// # Errors
     /// 500 if the key cannot be had.
     pub(crate) async fn write(&self, question: &str, place: &Place) -> Result<String, Problem> {
-        Ok(self.signer().await?.write(question, place))
+        let derived = self.0.derive_key(KEY_PURPOSE).await?;
+        let place = Place {
+            key_version: derived.version,
+            ..place.clone()
+        };
+        Ok(Signer { key: derived.key }.write(question, &place))
     }
 
     /// The place that a cursor names.
@@ -93,17 +118,15 @@ impl Cursors {
     /// # Errors
     /// 400 `cursor_invalid` if this API did not write it for this question; 500 if the key cannot be had.
     pub(crate) async fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
-        self.signer().await?.read(question, text)
-    }
-
-    async fn signer(&self) -> Result<Signer, Problem> {
-        let key = self.0.derive_key(KEY_PURPOSE).await?;
-        Ok(Signer { key })
+        let (_, _, unchecked) = split(text).ok_or_else(invalid)?;
+        let derived = self.0.derived_key(KEY_PURPOSE, unchecked.key_version).await?;
+        let key = derived.ok_or_else(invalid)?.key;
+        Signer { key }.read(question, text)
     }
 }
 
 /// Cursors under a key that is there.
-struct Signer {
+pub struct Signer {
     key: [u8; DATA_KEY_BYTES],
 }
 
@@ -114,6 +137,12 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
+    /// Cursors under this key.
+    #[must_use]
+    pub const fn new(key: [u8; DATA_KEY_BYTES]) -> Self {
+        Self { key }
+    }
+
     fn tag(&self, question: &str, place: &[u8]) -> Vec<u8> {
         // HMAC takes a key of any length; the error type exists for other algorithms.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else {
@@ -125,27 +154,41 @@ impl Signer {
         mac.finalize().into_bytes()[..TAG_BYTES].to_vec()
     }
 
-    fn write(&self, question: &str, place: &Place) -> String {
+    /// The cursor for `place` in the answers to `question`.
+    #[must_use]
+    pub fn write(&self, question: &str, place: &Place) -> String {
         let place = serde_json::to_vec(place).unwrap_or_default();
         URL_SAFE_NO_PAD.encode([self.tag(question, &place), place].concat())
     }
 
-    fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
-        self.place(question, text).ok_or_else(|| {
-            let detail = "is not a cursor of this list; repeat the question with the same parameters";
-            Problem::new(StatusCode::BAD_REQUEST, "cursor_invalid", detail).at("cursor")
-        })
+    /// The place that a cursor names.
+    ///
+    /// # Errors
+    /// 400 `cursor_invalid` if it was not written under this key for this question.
+    pub fn read(&self, question: &str, text: &str) -> Result<Place, Problem> {
+        let (tag, signed, place) = split(text).ok_or_else(invalid)?;
+        let is_genuine = bool::from(self.tag(question, &signed).ct_eq(&tag));
+        is_genuine.then_some(place).ok_or_else(invalid)
     }
+}
 
-    fn place(&self, question: &str, text: &str) -> Option<Place> {
-        if text.len() > MAX_CURSOR_LEN {
-            return None;
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (tag, place) = bytes.split_at_checked(TAG_BYTES)?;
-        let genuine = bool::from(self.tag(question, place).ct_eq(tag));
-        serde_json::from_slice(place).ok().filter(|_| genuine)
+fn invalid() -> Problem {
+    let detail = "is not a cursor of this list; repeat the question with the same parameters";
+    Problem::new(StatusCode::BAD_REQUEST, "cursor_invalid", detail).at("cursor")
+}
+
+/// The tag that a cursor bears, what is signed by it, and the place that this says. Nothing of it is checked.
+fn split(text: &str) -> Option<(Vec<u8>, Vec<u8>, Place)> {
+    if text.len() > MAX_CURSOR_LEN {
+        return None;
     }
+    let mut tag = URL_SAFE_NO_PAD.decode(text).ok()?;
+    if tag.len() < TAG_BYTES {
+        return None;
+    }
+    let signed = tag.split_off(TAG_BYTES);
+    let place = serde_json::from_slice(&signed).ok()?;
+    Some((tag, signed, place))
 }
 
 #[cfg(test)]

@@ -24,7 +24,11 @@ const PROBLEM_REF: &str = "#/components/schemas/Problem";
 const IF_MATCH: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 /// What any request may be answered that needs a key, besides what its operation says.
-const EVERYWHERE: [(&str, &str); 2] = [
+const EVERYWHERE: [(&str, &str); 3] = [
+    (
+        "403",
+        "The key may not be used from where the request comes from (`source_not_allowed`)",
+    ),
     (
         "429",
         "More requests than may be made at once; Retry-After says when to try again (`rate_limited`)",

@@ -5,6 +5,7 @@ mod bodies;
 
 use std::collections::BTreeMap;
 
+use redial_platform::texts::{AgentText, TypePatternText};
 use utoipa::ToSchema;
 
 pub(crate) use bodies::{BasicAuth, EndpointPatch, NewEndpoint};
@@ -93,22 +94,6 @@ pub(crate) enum WantedState {
     Paused,
     Inactive,
 }
-
-/// The name of an event type, or a prefix as `call.*`.
-#[derive(Debug, ToSchema)]
-#[schema(
-    max_length = 128,
-    pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?$",
-    example = "call.*"
-)]
-#[expect(dead_code, reason = "describes a value; the domain reads it")]
-pub(crate) struct TypePatternText(String);
-
-/// The id of an agent, neither `null` nor `undefined`.
-#[derive(Debug, ToSchema)]
-#[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "agt_7")]
-#[expect(dead_code, reason = "describes a value; the domain reads it")]
-pub(crate) struct AgentText(String);
 
 /// Authentication of requests besides their signature.
 #[derive(Debug, ToSchema)]

@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::{Endpoint, EndpointState};
-use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
+use redial_domain::{EndpointId, ReplayId, TenantId};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
+use redial_platform::store::config::{Change, StoredEndpoint};
 use redial_platform::store::replays::{ReplayAction, ReplaySpec};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -108,28 +108,11 @@ impl Api {
             return Ok(());
         }
         let config = Arc::new(self.stored(scope.id()).await?);
-        self.ask_for_held(&config, &endpoint.id, endpoint.drained_since()).await
-    }
-
-    /// Asks for the job that delivers what is held for an endpoint of events accepted since then, or cancels it if the
-    /// endpoint is gone by then. `config` is one that has the endpoint.
-    ///
-    /// # Errors
-    /// 500 if the job could not be made.
-    pub(crate) async fn ask_for_held(
-        &self,
-        config: &Arc<TenantConfig>,
-        endpoint: &EndpointId,
-        since: Timestamp,
-    ) -> Result<(), Problem> {
-        let held = ReplaySpec::Range {
-            endpoint: endpoint.clone(),
-            since,
-            until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
-            state: Some(DeliveryState::Held),
-        };
-        let job = self.asker.ask(config, held).await?;
-        tracing::info!(tenant = %config.tenant.id, %endpoint, replay = %job.id, held = job.total, "api.endpoint_released");
+        let held = ReplaySpec::backlog_of(endpoint, self.clock.now().plus_millis(CLOCK_SKEW_MS));
+        let job = self.asker.ask(&config, held).await?;
+        let (tenant, id) = (&config.tenant.id, &endpoint.id);
+        tracing::info!(%tenant, endpoint = %id, replay = %job.id, held = job.total, "api.endpoint_released");
+        self.note_drain(endpoint, &job).await;
         Ok(())
     }
 
@@ -193,7 +176,8 @@ impl Api {
         wish: &Wish,
         from_inactive: bool,
     ) -> Result<Tagged<ResumedEndpoint>, Problem> {
-        let kept_until = wish.kept_until(self.clock.now());
+        let now = self.clock.now();
+        let kept_until = wish.kept_until(now);
         let apply = |stored: &mut StoredEndpoint| {
             let endpoint = &mut stored.endpoint;
             if_match.check(endpoint.version)?;
@@ -201,7 +185,7 @@ impl Api {
                 return Err(inactive());
             }
             endpoint.state = EndpointState::Active;
-            endpoint.kept_until = kept_until;
+            endpoint.keep_back(kept_until, now);
             stored.hold = None;
             Ok(())
         };

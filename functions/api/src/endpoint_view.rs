@@ -135,7 +135,7 @@ pub(crate) enum ShownAuthView {
     },
     /// `authorization: Basic`.
     Basic {
-        /// Who it says it is.
+        /// Who it says it is; `[hidden]` where it stands alone, without a password: then it is the secret.
         username: String,
     },
     /// `authorization: Bearer`.

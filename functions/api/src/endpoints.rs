@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::signature::Secret;
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::{EndpointId, TenantId};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
@@ -111,6 +111,7 @@ async fn create(
             created_at: now,
             updated_at: now,
             kept_until: None,
+            kept_at: None,
         },
     };
     api.add_endpoint(scope.id(), &mut new).await?;
@@ -230,7 +231,7 @@ async fn patch(
         let before = endpoint.state;
         endpoint.state = state.unwrap_or(before);
         if before != EndpointState::Active && endpoint.state == EndpointState::Active {
-            endpoint.kept_until = None;
+            endpoint.keep_back(None, api.clock.now());
         }
         Ok(())
     };
@@ -282,16 +283,14 @@ async fn delete(State(api): State<Arc<Api>>, scope: InTenant, if_match: IfMatch)
         let config = api.stored(scope.id()).await?;
         let stored = config.endpoint(&id).ok_or_else(|| Problem::not_found("endpoint"))?;
         if_match.check(stored.endpoint.version)?;
+        api.look_when_gone(scope.id(), &id).await?;
         let change = Change::DeleteEndpoint(&id);
         if api
             .try_change(scope.id(), config.version, change, tries)
             .await?
             .is_some()
         {
-            api.store.forget_health(scope.id(), &id).await?;
-            if api.has_held(&scope, &id).await? {
-                api.ask_for_held(&Arc::new(config), &id, Timestamp::default()).await?;
-            }
+            api.cancel_held(&Arc::new(config), &id).await;
             return Ok(StatusCode::NO_CONTENT);
         }
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
 use redial_domain::hold::{FAILING_IN_ROW, FAILURES_IN_ROW};
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
@@ -144,6 +144,22 @@ impl Api {
         let drain = { at_work }.find(|job| job.spec.is_about_held(endpoint));
         Ok(drain.map(ReplayView::from))
     }
+
+    /// The last job that was asked for to let go what is held, if it is at work: so many newer ones may hide it.
+    async fn noted_drain(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        noted: &ReplayId,
+    ) -> Result<Option<ReplayView>, StoreError> {
+        let job = match self.store.job(tenant, noted).await {
+            // As in a list.
+            Err(error) if error.is_unreadable() => None,
+            job => job?,
+        };
+        let drain = job.filter(|job| !job.is_finished() && job.spec.is_about_held(endpoint));
+        Ok(drain.map(ReplayView::from))
+    }
 }
 
 /// Read an endpoint's health
@@ -177,6 +193,11 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Healt
         api.store.oldest_in_state(tenant, endpoint, DeliveryState::Held, now),
         api.drain_at_work(tenant, endpoint),
     )?;
+    let noted = health.as_ref().and_then(|health| health.drain.as_ref());
+    let drain = match (drain, noted) {
+        (None, Some(noted)) => api.noted_drain(tenant, endpoint, noted).await?,
+        (drain, _) => drain,
+    };
     let (state, since, reason) = diagnosis(stored, health.as_ref());
     let due_at = health.as_ref().and_then(|health| health.due_at);
     Ok(Json(HealthView {

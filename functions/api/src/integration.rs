@@ -11,11 +11,11 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
+use redial_domain::EndpointId;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::json;
 use redial_domain::profile::webhook_resource::WebhookResource;
 use redial_domain::signature::Secret;
-use redial_domain::{EndpointId, Timestamp};
 use redial_platform::fields::{self, MAX_BODY_BYTES};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
@@ -186,6 +186,7 @@ impl Api {
                 created_at: now,
                 updated_at: now,
                 kept_until: None,
+                kept_at: None,
             };
             plan.put.push(StoredEndpoint {
                 endpoint,
@@ -211,9 +212,7 @@ impl Api {
         }
         let before = Arc::new(before);
         for deleted in &plan.delete {
-            if self.has_held(scope, deleted).await? {
-                self.ask_for_held(&before, deleted, Timestamp::default()).await?;
-            }
+            self.cancel_held(&before, deleted).await;
         }
         Ok(())
     }
@@ -311,6 +310,9 @@ async fn replace(
         }
         check_size(&config, &plan)?;
         let is_stored = plan.is_empty() || {
+            for deleted in &plan.delete {
+                api.look_when_gone(scope.id(), deleted).await?;
+            }
             let Plan { put, delete, .. } = &mut plan;
             let change = Change::Endpoints { put, delete };
             api.try_change(scope.id(), config.version, change, tries)

@@ -7,12 +7,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use redial_domain::Timestamp;
+use redial_domain::source::SourceNetworks;
 use redial_platform::auth::{self, Scope};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::config::ApiKey;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -29,7 +31,7 @@ const MAX_LIFE_S: i64 = 10 * 365 * 86_400;
 const MAX_KEY_ID_LEN: usize = 64;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
-    to.with(routes!(create, list)).with(routes!(read, delete))
+    to.with(routes!(create, list)).with(routes!(read, change, delete))
 }
 
 /// What a new key is to be.
@@ -52,6 +54,36 @@ struct NewKey {
     /// The same, in seconds from now. Not both.
     #[schema(minimum = 1, maximum = 315_360_000, example = 7_776_000)]
     expires_in_s: Option<i64>,
+    /// From where alone it may be used: addresses and networks, IPv4 and IPv6. Absent or `null`: from anywhere.
+    #[schema(min_items = 1, max_items = 50, example = json!(["203.0.113.0/24", "2001:db8::7"]))]
+    allowed_networks: Option<Vec<String>>,
+}
+
+/// What a key is to be from now on; what is absent stays.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body; `change` reads its fields one by one")]
+struct ChangedKey {
+    /// For people, at most 200 characters; `null`: none.
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    /// From where alone it may be used; `null`: from anywhere.
+    #[schema(min_items = 1, max_items = 50, example = json!(["203.0.113.0/24", "2001:db8::7"]))]
+    allowed_networks: Option<Vec<String>>,
+}
+
+/// The networks that a body names; `None`: it says nothing of them, `Some(None)`: from anywhere.
+fn networks(fields: &mut Fields) -> Result<Option<Option<SourceNetworks>>, Problem> {
+    let expected = "a list of addresses and networks, as 203.0.113.7 and 2001:db8::/32, or null";
+    match fields.0.remove("allowed_networks") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(value) => {
+            let read: Result<Vec<String>, _> = serde_json::from_value(value);
+            let texts = read.map_err(|_| refuse("field_invalid", "allowed_networks", format!("must be {expected}")))?;
+            Ok(Some(Some(SourceNetworks::try_from(texts)?)))
+        }
+    }
 }
 
 /// A key, without its text.
@@ -70,6 +102,9 @@ struct KeyView {
     /// From when on it is none any more; `null`: never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<Timestamp>,
+    /// From where alone it may be used; `null`: from anywhere.
+    #[schema(value_type = Option<Vec<String>>, required)]
+    allowed_networks: Option<SourceNetworks>,
     /// True once it has expired: it is refused like an unknown one, and listed until it is deleted.
     expired: bool,
 }
@@ -79,6 +114,7 @@ impl KeyView {
         Self {
             expired: key.is_expired(now),
             expires_at: key.expires_at,
+            allowed_networks: key.allowed_networks,
             id: key.id,
             scope: key.scope,
             name: key.name,
@@ -102,6 +138,9 @@ struct MadeKey {
     /// From when on it is none any more; `null`: never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<Timestamp>,
+    /// From where alone it may be used; `null`: from anywhere.
+    #[schema(value_type = Option<Vec<String>>, required)]
+    allowed_networks: Option<SourceNetworks>,
 }
 
 /// When a new key is to expire.
@@ -154,6 +193,7 @@ async fn create(
     let name = fields.short_text("name", MAX_NAME_CHARS)?.unwrap_or_default();
     let now = api.clock.now();
     let expires_at = expiry(&mut fields, now)?;
+    let allowed_networks = networks(&mut fields)?.flatten();
     fields.finish()?;
     if let Scope::Tenant(tenant) = &scope
         && api.cache.current(tenant).await?.is_none()
@@ -166,6 +206,7 @@ async fn create(
     }
     let (text, mut key) = auth::mint(&api.random, &scope, &name, now);
     key.expires_at = expires_at;
+    key.allowed_networks = allowed_networks;
     api.store.put_api_key(&key).await?;
     tracing::info!(key_id = key.id, scope = key.scope, "api.key_made");
     let ApiKey {
@@ -174,6 +215,7 @@ async fn create(
         name,
         created_at,
         expires_at,
+        allowed_networks,
         ..
     } = key;
     let key = text.reveal().to_owned();
@@ -184,6 +226,7 @@ async fn create(
         name,
         created_at,
         expires_at,
+        allowed_networks,
     };
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -250,6 +293,67 @@ async fn read(
     Ok(Json(KeyView::new(key, api.clock.now())))
 }
 
+/// Change a key
+///
+/// Its name, and from where it may be used: at once here, and within 30 seconds everywhere. No key shuts itself out, so that an
+/// operator is left who can change it again.
+#[utoipa::path(
+    patch,
+    path = "/v1/keys/{key}",
+    operation_id = "change_key",
+    tag = "keys",
+    params(("key" = String, Path, description = "The key's id, not its text")),
+    request_body = ChangedKey,
+    responses(
+        (status = 200, description = "The key as it is now", body = KeyView),
+        (status = 400, description = "Not JSON", body = Problem),
+        (status = 401, description = "No valid key", body = Problem),
+        (status = 403, description = "Only operators may", body = Problem),
+        (status = 404, description = "No such key", body = Problem),
+        (status = 409, description = "It is the key of this request, whose address would not be allowed any more \
+            (`key_in_use`), or it was changed by others at the same time (`conflict`)", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "A field is wrong", body = Problem),
+    )
+)]
+async fn change(
+    State(api): State<Arc<Api>>,
+    Operator { key_id, source }: Operator,
+    id: Result<Path<String>, PathRejection>,
+    Body(mut fields): Body,
+) -> Result<Json<KeyView>, Problem> {
+    let id = named(id)?;
+    let name = match fields.0.get("name") {
+        Some(Value::Null) => fields.0.remove("name").map(|_| String::new()),
+        _ => fields.short_text("name", MAX_NAME_CHARS)?,
+    };
+    let networks = networks(&mut fields)?;
+    fields.finish()?;
+    let shuts_out = networks
+        .as_ref()
+        .and_then(Option::as_ref)
+        .is_some_and(|networks| !networks.allow(source));
+    if id == key_id && shuts_out {
+        let detail = "this is the key of this request, whose address is in none of these networks: add it, or change the \
+                      key with another operator's";
+        return Err(Problem::new(StatusCode::CONFLICT, "key_in_use", detail).at("allowed_networks"));
+    }
+    let apply = |key: &mut ApiKey| -> Result<(), Problem> {
+        if let Some(name) = name {
+            key.name = name;
+        }
+        if let Some(networks) = networks {
+            key.allowed_networks = networks;
+        }
+        Ok(())
+    };
+    let changed = api.store.change_api_key(&id, apply).await?;
+    let key = changed.ok_or_else(|| Problem::not_found("key"))?;
+    api.authenticator.forget(&id);
+    tracing::info!(key_id = id, by = key_id, "api.key_changed");
+    Ok(Json(KeyView::new(key, api.clock.now())))
+}
+
 /// Revoke a key
 ///
 /// It stops working at once here, and within 30 seconds everywhere. No key revokes itself, so that an operator's is left.
@@ -269,7 +373,7 @@ async fn read(
 )]
 async fn delete(
     State(api): State<Arc<Api>>,
-    Operator { key_id }: Operator,
+    Operator { key_id, .. }: Operator,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let id = named(id)?;

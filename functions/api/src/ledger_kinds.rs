@@ -238,18 +238,12 @@ impl Judge<'_> {
         let (explanation, repair) = match stored {
             None => (
                 "It is held, and its endpoint is deleted.",
-                "Nothing releases it any more; it goes with its event. Tell whoever maintains Redial.",
+                "The sweeper cancels what is held for a deleted endpoint two minutes after that, and again two minutes \
+                 later. If it stays, it goes with its event; tell whoever maintains Redial.",
             ),
             Some(stored) if stored.hold.is_some() || stored.endpoint.state != EndpointState::Active => return None,
             // Somebody chose to keep it.
-            Some(stored)
-                if stored
-                    .endpoint
-                    .kept_until
-                    .is_some_and(|until| record.accepted_at < until) =>
-            {
-                return None;
-            }
+            Some(stored) if stored.endpoint.keeps_back(record.begun_at(), record.held_at) => return None,
             Some(stored) if self.now.millis_since(stored.endpoint.updated_at) <= STUCK_MS => return None,
             Some(_) => (
                 "It is held, though its endpoint takes deliveries, and no job is at work that releases it.",

@@ -12,10 +12,12 @@ mod body;
 mod calls;
 mod change;
 mod cursor;
+mod data_keys;
 mod dead_letters;
 mod deliveries;
 mod description;
 mod dry_run;
+mod endpoint_drain;
 mod endpoint_fields;
 mod endpoint_schema;
 mod endpoint_state;
@@ -41,6 +43,7 @@ mod own_origin;
 mod precondition;
 mod query;
 mod replays;
+mod reseal;
 mod secrets;
 mod statistics;
 mod tenants;
@@ -49,6 +52,7 @@ mod views;
 mod waiting;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use redial_domain::address::AddressPolicy;
@@ -68,6 +72,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::cursor::{Place, Signer};
 pub use crate::description::whole;
 
 use crate::cursor::Cursors;
@@ -89,6 +94,7 @@ pub struct Api {
     policy: AddressPolicy,
     own_hosts: Vec<OwnHost>,
     ingest_url: String,
+    egress_addresses: Vec<IpAddr>,
     default_retry: RetryPolicy,
     metrics: Metrics,
 }
@@ -115,6 +121,8 @@ pub struct Parts {
     pub own_hosts: Vec<OwnHost>,
     /// Absolute URL of `POST /v1/events`, which `GET /v1` names.
     pub ingest_url: String,
+    /// The addresses that deliveries come from, if they are fixed: `GET /v1` names them.
+    pub egress_addresses: Vec<IpAddr>,
     /// The policy of endpoints that have none of their own.
     pub default_retry: RetryPolicy,
     /// Where its numbers go.
@@ -147,6 +155,7 @@ impl Api {
             policy: parts.policy,
             own_hosts: parts.own_hosts,
             ingest_url: parts.ingest_url,
+            egress_addresses: parts.egress_addresses,
             default_retry: parts.default_retry,
             metrics: parts.metrics,
         }
@@ -211,7 +220,8 @@ impl Modify for Bearer {
 
 /// Every resource, in the order of the description.
 fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
-    let to = erasures::routes(tenants::routes(keys::routes(meta::routes(to))));
+    let to = data_keys::routes(keys::routes(meta::routes(to)));
+    let to = erasures::routes(tenants::routes(to));
     let to = event_type_check::routes(event_types::routes(to));
     let to = endpoint_test::routes(dry_run::routes(to));
     let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));

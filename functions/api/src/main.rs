@@ -7,7 +7,7 @@ use redial_api::{Api, Parts, router};
 use redial_domain::address::AddressPolicy;
 use redial_domain::retry::RetryPolicy;
 use redial_platform::auth::Authenticator;
-use redial_platform::{Metrics, aws};
+use redial_platform::{Metrics, aws, settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
         random: env.random,
         policy: AddressPolicy::strict(),
         ingest_url: env.settings.ingest_url,
+        egress_addresses: settings::egress_addresses()?,
         default_retry: RetryPolicy::default(),
         metrics: Metrics::embedded(env.settings.stack),
     });

@@ -1,5 +1,6 @@
 //! What Redial is, where events go, what types of events there are, and the description of this API. Reads no store.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -38,11 +39,14 @@ struct About {
     /// Absolute URL of `POST /v1/events`.
     #[schema(example = "https://ingest.example.com/v1/events")]
     ingest: String,
+    /// The addresses that deliveries come from, for receivers that let in no others. Empty: they are not fixed.
+    #[schema(value_type = Vec<String>, example = json!(["203.0.113.7"]))]
+    egress_addresses: Vec<IpAddr>,
 }
 
 /// What Redial is
 ///
-/// Names the URL that events are posted to. Needs no key.
+/// Names the URL that events are posted to, and the addresses that deliveries come from. Needs no key.
 #[utoipa::path(
     get,
     path = "/v1",
@@ -55,6 +59,7 @@ async fn about(State(api): State<Arc<Api>>) -> Json<About> {
         name: "Redial",
         version: env!("CARGO_PKG_VERSION"),
         ingest: api.ingest_url.clone(),
+        egress_addresses: api.egress_addresses.clone(),
     })
 }
 

@@ -10,6 +10,7 @@ use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_replay::{Asked, NewReplay, Order, OrderError, ReplayView, asked};
+use utoipa::IntoResponses;
 
 use crate::Api;
 use crate::access::InTenant;
@@ -23,6 +24,30 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
         .with(routes!(pause))
         .with(routes!(resume))
         .with(routes!(cancel))
+}
+
+/// What is answered where no replay is made of what is asked for.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes the answers")]
+pub(crate) enum Unasked {
+    /// Not JSON
+    #[response(status = 400)]
+    NotJson(Problem),
+    /// No valid key
+    #[response(status = 401)]
+    NoKey(Problem),
+    /// The key may not
+    #[response(status = 403)]
+    MayNot(Problem),
+    /// No such tenant, or another's
+    #[response(status = 404)]
+    NoTenant(Problem),
+    /// Too large
+    #[response(status = 413)]
+    TooLarge(Problem),
+    /// A field is wrong, or what it names is not there
+    #[response(status = 422)]
+    Wrong(Problem),
 }
 
 impl Api {
@@ -56,12 +81,7 @@ impl Api {
     request_body = NewReplay,
     responses(
         (status = 202, description = "Begun", body = ReplayView),
-        (status = 400, description = "Not JSON", body = Problem),
-        (status = 401, description = "No valid key", body = Problem),
-        (status = 403, description = "The key may not", body = Problem),
-        (status = 404, description = "No such tenant, or another's", body = Problem),
-        (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong, or what it names is not there", body = Problem),
+        Unasked,
     )
 )]
 async fn create(
@@ -179,7 +199,8 @@ async fn resume(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Rep
 
 /// Cancel a replay
 ///
-/// It stops within a page, for good. What it has delivered or discarded stays so, and its numbers tell it.
+/// It stops within a page, for good. What it has delivered or discarded stays so, and its numbers tell it. If it drains all
+/// that is held for an endpoint, the rest stays held until somebody asks for it: `kept_until` of the endpoint is set to now.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/replays/{replay}/cancel",
@@ -198,5 +219,6 @@ async fn resume(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Rep
     )
 )]
 async fn cancel(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<ReplayView>, Problem> {
+    api.keep_back(&scope, &scope.replay()?).await?;
     api.order(&scope, Order::Cancel).await
 }

@@ -54,6 +54,7 @@ pub(crate) fn unrecorded(
         reason,
         next_at: None,
         due_at: None,
+        held_at: None,
         expires_at: event.expires_at,
         dropped: false,
         redriven: None,

@@ -132,8 +132,7 @@ impl Dispatcher {
             Waits::InTable => Some((hold::REASON_FULL, &full, Some(at))),
         };
         if let Some((reason, sentence, due_at)) = in_table {
-            record.state = DeliveryState::Held;
-            record.reason = Some(reason.to_owned());
+            record.hold(reason, self.clock.now());
             record.due_at = due_at;
             if let Some(last) = &mut record.last {
                 last.next.clone_from(sentence);

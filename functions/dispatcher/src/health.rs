@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use futures_util::future::join_all;
-use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
 use redial_domain::hold::{self, FAILING_IN_ROW, Hold, HoldReason, MAX_WAITING, Mend, mend};
 use redial_domain::{EndpointId, TenantId, Timestamp};
@@ -324,12 +323,12 @@ impl Watch {
         if !self.is_open(&record.tenant, &record.id.endpoint).await? {
             return Ok(false);
         }
-        record.state = DeliveryState::Held;
-        record.reason = Some(hold::REASON.to_owned());
+        let now = self.clock.now();
+        record.hold(hold::REASON, now);
         if let Some(last) = &mut record.last {
             last.next = waiting.if_held;
         }
-        let held = self.store.record_wait(&record, self.clock.now(), None).await? == Recorded::Written;
+        let held = self.store.record_wait(&record, now, None).await? == Recorded::Written;
         if held {
             self.store.put_attempt(&record).await?;
         }

@@ -39,11 +39,17 @@ pub(crate) enum Look {
 
 impl Dispatcher {
     /// Reads what must be read: nothing but the cached endpoint for a message that comes for the first time.
-    pub(crate) async fn look(&self, received: &Record, message: DeliveryMessage, batch: &Batch) -> Result<Look, Fault> {
+    pub(crate) async fn look(
+        &self,
+        received: &Record,
+        mut message: DeliveryMessage,
+        batch: &Batch,
+    ) -> Result<Look, Fault> {
         let now = self.clock.now();
         let late = now.millis_since(message.accepted_at()) > LATE_MS;
         let may_be_known = message.check || late || received.receive_count > 1 || !self.is_first_queue(received);
         let known = self.known(&message, may_be_known).await?;
+        message.probe &= known.as_ref().is_some_and(is_under_way);
         let early = known.as_ref().and_then(|known| settled(known, now));
         if let Some(Verdict::Done) = early {
             return Ok(Look::Settled(Verdict::Done));
@@ -148,6 +154,7 @@ impl Dispatcher {
         let now = self.clock.now();
         record.state = state;
         record.reason = Some(reason.to_owned());
+        record.held_at = (state == DeliveryState::Held).then_some(now);
         record.next_at = record.next_at.filter(|_| state == DeliveryState::Held);
         record.due_at = None;
         if self.store.record_wait(&record, now, None).await? == Recorded::Superseded {
@@ -182,6 +189,12 @@ fn was_released(known: &DeliveryRecord) -> bool {
     let meant_to_wait =
         |reason: &str| [pace::REASON, notices::REASON, hold::REASON, hold::REASON_STALLED].contains(&reason);
     known.attempts == 0 && known.due_at.is_some() && known.reason.as_deref().is_none_or(meant_to_wait)
+}
+
+/// True for a record that was sent from the table, and nothing has come of it. The message of a probe stays one in the queue
+/// when its attempt has failed and it waits there for the next: that is an attempt as any other.
+fn is_under_way(known: &DeliveryRecord) -> bool {
+    known.state == DeliveryState::Queued && known.due_at.is_some()
 }
 
 /// Why a message's delivery waits for its endpoint; `None`: it does not. A probe does not wait for one that fails.

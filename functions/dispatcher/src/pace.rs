@@ -3,7 +3,6 @@
 //! line. Never sends.
 
 use redial_domain::Timestamp;
-use redial_domain::delivery::DeliveryState;
 use redial_platform::batch::Verdict;
 use redial_platform::metrics::Metric;
 use redial_platform::pace::{Pace, REASON};
@@ -83,8 +82,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let over_at = claim_until(job.endpoint(), &self.clock, now);
         let mut record = job.record;
-        record.state = DeliveryState::Held;
-        record.reason = Some(REASON.to_owned());
+        record.hold(REASON, now);
         record.next_at = None;
         // Without a slot: only who can send may reserve one, or it would pass unused.
         record.due_at = Some(now);

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redial_domain::delivery::DeliveryState;
 use redial_domain::{EndpointId, Timestamp, hold};
 use redial_platform::batch::Verdict;
 use redial_platform::metrics::Metric;
@@ -100,8 +99,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let over_at = claim_until(job.endpoint(), &self.clock, now);
         let mut record = job.record;
-        record.state = DeliveryState::Held;
-        record.reason = Some(hold::REASON_STALLED.to_owned());
+        record.hold(hold::REASON_STALLED, now);
         record.due_at = Some(now.plus_millis(MAKE_WAY_MS));
         if self.store.record_wait(&record, now, None).await? == Recorded::Superseded {
             return Ok(Verdict::AgainAt(over_at));

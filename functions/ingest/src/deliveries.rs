@@ -34,7 +34,8 @@ impl Routed {
     fn held(&self, reason: &str) -> DeliveryRecord {
         let event_type = self.event_type.clone();
         let mut record = DeliveryRecord::new(&self.message, event_type, DeliveryState::Held, self.expires_at);
-        record.reason = Some(reason.to_owned());
+        // At once.
+        record.hold(reason, record.accepted_at);
         record.agent.clone_from(&self.agent);
         record
     }

@@ -1,11 +1,12 @@
 //! `POST /v1/events` over HTTP: who may, how large, which status. The work is in `accept`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use lambda_http::request::RequestContext;
 use redial_domain::Traceparent;
@@ -15,6 +16,7 @@ use redial_platform::problem::Problem;
 use redial_platform::respond;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
+use redial_platform::source;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::accept::Ingest;
@@ -64,7 +66,7 @@ fn routes<R: Routes<Ingress>>(to: R) -> R {
         (status = 202, description = "Stored; the deliveries are on their way", body = PostAnswer),
         (status = 400, description = "Not JSON", body = Problem),
         (status = 401, description = "No valid key", body = Problem),
-        (status = 403, description = "The key may not post events", body = Problem),
+        (status = 403, description = "The key may not post events, or not from there (`source_not_allowed`)", body = Problem),
         (status = 409, description = "Another event has this id", body = Problem),
         (status = 410, description = "The event of this id was erased (`event_erased`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
@@ -74,6 +76,7 @@ fn routes<R: Routes<Ingress>>(to: R) -> R {
 async fn post_events(
     State(ingress): State<Ingress>,
     context: Option<Extension<RequestContext>>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -84,10 +87,16 @@ async fn post_events(
         recorder: &recorder,
         traceparent: traceparent.as_ref(),
     };
+    let told = match context.as_deref() {
+        Some(RequestContext::ApiGatewayV2(context)) => Some(context.http.source_ip.as_deref()),
+        Some(_) => Some(None),
+        None => None,
+    };
+    let source = source::address(told, &extensions);
     let sender = if context.is_some_and(|Extension(context)| is_signed(&context)) {
         Sender::LetInByIam
     } else {
-        Sender::Bearer(text(header::AUTHORIZATION.as_str()))
+        Sender::Bearer(text(header::AUTHORIZATION.as_str()), source)
     };
     let answered = ingress.take(sender, body, noted).await;
     noted.conclude(&answered);
@@ -103,8 +112,8 @@ async fn post_events(
 enum Sender<'a> {
     /// A principal of AWS whose policies let it through the URL of type AWS_IAM: it needs no key.
     LetInByIam,
-    /// Whoever has the key in this header.
-    Bearer(Option<&'a str>),
+    /// Whoever has the key in this header, at this address if it is known.
+    Bearer(Option<&'a str>, Option<IpAddr>),
 }
 
 /// True if the request came through a URL of type AWS_IAM, where Lambda has checked its signature. Lambda alone writes the
@@ -127,9 +136,9 @@ fn is_signed(context: &RequestContext) -> bool {
 impl Ingress {
     /// Takes a body from whoever may post events.
     async fn take(&self, sender: Sender<'_>, body: Body, noted: Noted<'_>) -> Result<Accepted, Problem> {
-        if let Sender::Bearer(authorization) = sender {
-            let caller = self.authenticator.caller(authorization).await?;
-            if !caller.ok_or_else(Problem::unauthorized)?.scope.may_ingest() {
+        if let Sender::Bearer(authorization, source) = sender {
+            let caller = self.authenticator.admit(authorization, source).await?;
+            if !caller.scope.may_ingest() {
                 return Err(Problem::forbidden());
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
-use redial_domain::{Invalid, ReplayId, TenantId, Timestamp};
+use redial_domain::{EndpointId, Invalid, ReplayId, TenantId, Timestamp};
 use redial_platform::failpoint;
 use redial_platform::message::ReplayMessage;
 use redial_platform::queue::Queues;
@@ -102,12 +102,35 @@ impl Asker {
         mut spec: ReplaySpec,
         options: Options,
     ) -> Result<ReplayJob, AskError> {
-        let now = self.clock.now();
-        let tenant = &config.tenant.id;
-        close(&mut spec, now);
-        let filter = spec.filter();
-        check(config, &filter)?;
-        self.check_stored(tenant, &spec).await?;
+        close(&mut spec, self.clock.now());
+        check(config, &spec.filter())?;
+        self.check_stored(&config.tenant.id, &spec).await?;
+        self.begin(config, spec, options).await
+    }
+
+    /// Makes a job that cancels what is held for an endpoint that is gone, or is by the time it is begun, and has it begun. It
+    /// is not for whoever asks for replays: to them there is no such endpoint.
+    ///
+    /// # Errors
+    /// [`AskError`] if the store fails; then no job was made.
+    pub async fn cancel_held(&self, config: &Arc<TenantConfig>, endpoint: &EndpointId) -> Result<ReplayJob, AskError> {
+        let held = ReplaySpec::Range {
+            endpoint: endpoint.clone(),
+            since: Timestamp::default(),
+            until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
+            state: Some(DeliveryState::Held),
+        };
+        self.begin(config, held, Options::default()).await
+    }
+
+    /// Counts what is little, makes the job and has it begun, unless that was all.
+    async fn begin(
+        &self,
+        config: &Arc<TenantConfig>,
+        spec: ReplaySpec,
+        options: Options,
+    ) -> Result<ReplayJob, AskError> {
+        let (now, tenant, filter) = (self.clock.now(), &config.tenant.id, spec.filter());
         let finder = Finder {
             store: &self.store,
             config,

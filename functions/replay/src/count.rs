@@ -39,7 +39,10 @@ impl Count {
         clock: &Clock,
     ) -> Result<bool, StoreError> {
         let filter = finder.filter;
-        let narrows = !filter.event_types.is_empty() || !filter.agents.is_empty() || filter.reason.is_some();
+        let narrows = !filter.event_types.is_empty()
+            || !filter.agents.is_empty()
+            || filter.reason.is_some()
+            || filter.held_since.is_some();
         if Source::of(filter) == Source::Shelves && !narrows {
             self.rows(finder, budget, clock).await
         } else {

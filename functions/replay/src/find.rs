@@ -132,9 +132,13 @@ impl Finder<'_> {
         endpoints
     }
 
-    pub(crate) const fn range(&self) -> Range {
+    pub(crate) fn range(&self) -> Range {
         Range {
-            since: self.filter.since,
+            // Which of the older ones are wanted their rows say.
+            since: self
+                .filter
+                .held_since
+                .map_or(self.filter.since, |_| Timestamp::default()),
             until: self.filter.until,
         }
     }
@@ -210,7 +214,9 @@ impl Finder<'_> {
         let filter = self.filter;
         let mut records: Vec<DeliveryRecord> = records
             .into_iter()
-            .filter(|record| self.takes_type(&record.event_type) && self.takes_reason(record))
+            .filter(|record| {
+                self.takes_type(&record.event_type) && self.takes_reason(record) && self.takes_time(record)
+            })
             .collect();
         if !filter.agents.is_empty() {
             // A record of a release before does not say the agent: the event does.
@@ -239,6 +245,14 @@ impl Finder<'_> {
     fn takes_reason(&self, record: &DeliveryRecord) -> bool {
         let reason = self.filter.reason.as_deref();
         reason.is_none_or(|reason| record.reason.as_deref() == Some(reason))
+    }
+
+    /// Of a range that has what is held of older events too: true if it is not older, or held since.
+    fn takes_time(&self, record: &DeliveryRecord) -> bool {
+        let filter = self.filter;
+        filter.held_since.is_none_or(|held_since| {
+            record.begun_at() >= filter.since || record.held_at.is_some_and(|held_at| held_at >= held_since)
+        })
     }
 
     /// True if the record is in the state asked for. A dead letter is one that is in the list of them; whatever is concluded

@@ -4,7 +4,7 @@
 //! sweeper.
 //!
 //! The order of reading: `ask` (what becomes a job), `work` (a job's steps), `find` (what a page is), `send` (what is done with
-//! it).
+//! it), `mark` (dead letters that were sent again).
 
 mod ask;
 mod control;
@@ -12,6 +12,7 @@ mod count;
 mod erase;
 mod find;
 mod invocation;
+mod mark;
 mod paced;
 mod ramp;
 mod request;
@@ -23,6 +24,6 @@ pub use ask::{AskError, Asker, Options};
 pub use control::{Order, OrderError};
 pub use erase::Eraser;
 pub use ramp::{MAX_RATE, MIN_RATE};
-pub use request::{Asked, Invoked, NewReplay, Wish, asked};
+pub use request::{Asked, Invoked, NewReplay, Wish, asked, take_rate};
 pub use view::{ReplayView, WhatView};
 pub use work::Replay;

@@ -146,19 +146,24 @@ pub fn asked(mut fields: Fields) -> Result<Asked, Problem> {
 }
 
 fn options(fields: &mut Fields) -> Result<Options, Problem> {
-    let rate = fields.take::<u32>("rate", "a number")?;
-    if rate.is_some_and(|rate| !(MIN_RATE..=MAX_RATE).contains(&rate)) {
-        return Err(refuse(
-            "rate_invalid",
-            "rate",
-            "must be 1 to 500, or absent for as fast as it goes",
-        ));
-    }
     Ok(Options {
-        rate,
+        rate: take_rate(fields)?,
         slow_start: false,
         dry_run: fields.take("dry_run", "true or false")?.unwrap_or_default(),
     })
+}
+
+/// Takes the rate of a job, in deliveries a second.
+///
+/// # Errors
+/// 422 if it is none that a job may have.
+pub fn take_rate(fields: &mut Fields) -> Result<Option<u32>, Problem> {
+    let rate: Option<u32> = fields.take("rate", "a number from 1 to 500")?;
+    if rate.is_some_and(|rate| !(MIN_RATE..=MAX_RATE).contains(&rate)) {
+        let detail = "must be 1 to 500 deliveries a second, or absent";
+        return Err(refuse("rate_invalid", "rate", detail));
+    }
+    Ok(rate)
 }
 
 fn call_id(fields: &mut Fields) -> Result<Option<String>, Problem> {

@@ -1,7 +1,6 @@
 //! What is done with a page of a job: each delivery is noted and sent again, released, or given up; nothing is sent that was
 //! not written down before. A crash in between repeats the page under the same delivery ids.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use futures_util::stream::StreamExt as _;
@@ -13,7 +12,6 @@ use redial_platform::metrics::{Metric, Recorder};
 use redial_platform::pace::{self, Slots};
 use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
-use redial_platform::store::lists::After;
 use redial_platform::store::replays::{ReplayAction, ReplayFilter, ReplayJob, Unmarked};
 use redial_platform::store::{Store, StoreError};
 
@@ -23,7 +21,7 @@ use crate::ramp::Moments;
 use crate::work::{Fault, Replay};
 
 /// Records of a page that are written at once.
-const CONCURRENT_WRITES: usize = 32;
+pub(crate) const CONCURRENT_WRITES: usize = 32;
 /// How long a released delivery may be under way before the sweeper sends it again, in milliseconds.
 const RELEASE_LEASE_MS: i64 = 900_000;
 /// Why a delivery is canceled that somebody discarded.
@@ -33,7 +31,7 @@ const ENDPOINT_DELETED: &str = "endpoint_deleted";
 
 /// Deliveries of one page that join an endpoint's line, and of one that does not.
 const LINE_PAGE: usize = 100;
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 /// What a page is worked on with.
 #[derive(Clone, Copy)]
@@ -77,6 +75,7 @@ impl Replay {
             return Ok(Paged::Rest(rest_ms));
         }
         let mut found = turn.finder(&self.store).page(job.after.as_ref(), PAGE).await?;
+        found.candidates.retain(|candidate| !is_own(candidate, job));
         let mut letters = Vec::new();
         match turn.filter.action {
             ReplayAction::Discard => {
@@ -239,49 +238,10 @@ impl Replay {
         };
         self.store.record_if_unchanged(before, &canceled).await
     }
-
-    /// Notes dead letters as delivered again: they leave the list of dead letters, and stay dead.
-    pub(crate) async fn mark(&self, job: &ReplayJob, letters: Vec<DeliveryRecord>) -> Result<(), StoreError> {
-        let marks = letters.into_iter().map(|before| async move {
-            let after = DeliveryRecord {
-                redriven: Some(job.id.clone()),
-                ..before.clone()
-            };
-            self.store.record_if_unchanged(&before, &after).await
-        });
-        let mut marks = futures_util::stream::iter(marks).buffer_unordered(CONCURRENT_WRITES);
-        while let Some(marked) = marks.next().await {
-            marked?;
-        }
-        Ok(())
-    }
-
-    /// Marks what a worker that died has sent and may not have marked.
-    pub(crate) async fn mark_rest(&self, job: &ReplayJob, turn: Turn<'_>) -> Result<(), StoreError> {
-        let Some(Unmarked { after, to }) = job.unmarked.clone() else {
-            return Ok(());
-        };
-        let finder = turn.finder(&self.store);
-        let mut at = after;
-        loop {
-            let found = finder.page(at.as_ref(), PAGE).await?;
-            let is_sent = |place: &After| to.as_ref().is_none_or(|to| in_order(place, to).is_le());
-            let letters = found
-                .candidates
-                .into_iter()
-                .filter(|candidate| is_sent(&candidate.place));
-            let letters = letters.filter_map(|candidate| candidate.record);
-            self.mark(job, letters.collect()).await?;
-            at = found.next;
-            if !at.as_ref().is_some_and(is_sent) {
-                return Ok(());
-            }
-        }
-    }
 }
 
 impl Turn<'_> {
-    fn finder<'a>(&'a self, store: &'a Store) -> Finder<'a> {
+    pub(crate) fn finder<'a>(&'a self, store: &'a Store) -> Finder<'a> {
         Finder {
             store,
             config: self.config,
@@ -299,11 +259,6 @@ impl Times {
         let moment = self.moments.map(|moments| moments.at(number)).filter(|at| *at > now);
         slot.max(moment)
     }
-}
-
-/// Which of two places a job comes to first: it goes endpoint by endpoint.
-fn in_order(a: &After, b: &After) -> Ordering {
-    (&a.endpoint, &a.sort_key).cmp(&(&b.endpoint, &b.sort_key))
 }
 
 fn message(candidate: &Candidate, id: &DeliveryId, turn: Turn<'_>, at: Option<Timestamp>) -> DeliveryMessage {
@@ -327,7 +282,7 @@ fn message(candidate: &Candidate, id: &DeliveryId, turn: Turn<'_>, at: Option<Ti
 }
 
 /// The id of what is sent: of the job, unless a held delivery is released.
-fn outgoing(candidate: &Candidate, job: &ReplayJob, filter: &ReplayFilter) -> DeliveryId {
+pub(crate) fn outgoing(candidate: &Candidate, job: &ReplayJob, filter: &ReplayFilter) -> DeliveryId {
     let mut id = candidate.id.clone();
     if !is_release(filter) {
         id.replay = Some(job.id.clone());
@@ -336,6 +291,11 @@ fn outgoing(candidate: &Candidate, job: &ReplayJob, filter: &ReplayFilter) -> De
         id.endpoint = to.clone();
     }
     id
+}
+
+/// True for a delivery that the job itself has made: it stands right behind the one that it delivers again.
+pub(crate) fn is_own(candidate: &Candidate, job: &ReplayJob) -> bool {
+    candidate.id.replay.as_ref() == Some(&job.id)
 }
 
 /// True if the endpoint can be told of such an event: another one than the event matched may have no name for its type.

@@ -170,12 +170,12 @@ impl Replay {
     async fn steps(&self, job: &mut ReplayJob, begun: Timestamp, recorder: &Recorder) -> Result<(), Fault> {
         job.started_at.get_or_insert(begun);
         loop {
-            let before = job.clone();
-            let rest_ms = match self.step(job, recorder).await {
+            let mut saved = job.clone();
+            let rest_ms = match self.step(job, &mut saved, recorder).await {
                 Ok(rest_ms) => rest_ms,
                 Err(fault) => {
-                    // Somebody may go on from the page before, and need not wait for the lease to run out.
-                    *job = before;
+                    // Somebody may go on from what is saved, and need not wait for the lease to run out.
+                    *job = saved;
                     let _ = self.let_go(job, FAULT_WAIT_MS).await;
                     return Err(fault);
                 }
@@ -193,8 +193,14 @@ impl Replay {
         }
     }
 
-    /// One page of a job, counted or sent. Answers how long it has to rest before the next, in milliseconds.
-    async fn step(&self, job: &mut ReplayJob, recorder: &Recorder) -> Result<Option<i64>, Fault> {
+    /// One page of a job, counted or sent; `saved` becomes what is saved of it on the way. Answers how long it has to rest
+    /// before the next, in milliseconds.
+    async fn step(
+        &self,
+        job: &mut ReplayJob,
+        saved: &mut ReplayJob,
+        recorder: &Recorder,
+    ) -> Result<Option<i64>, Fault> {
         let now = self.clock.now();
         let config = self.cache.current(&job.tenant).await?;
         let Some(config) = config.filter(|config| !config.tenant.is_younger_than(job.asked_at)) else {
@@ -230,6 +236,7 @@ impl Replay {
             Paged::Sent(letters) => {
                 // First that they are sent: whoever goes on marks what was not.
                 self.save(job, LEASE_MS).await?;
+                saved.clone_from(job);
                 self.mark(job, letters).await?;
                 if job.is_at_rest() {
                     return Ok(None);
@@ -308,28 +315,36 @@ impl Replay {
         self.keep(job, lease_ms, true).await
     }
 
-    /// Saves the job, with what somebody has asked of it meanwhile: then it is at rest.
+    /// Saves the job, with what somebody has asked of it meanwhile: then it is at rest. Whoever has asked and then thought
+    /// better of it has asked nothing.
     async fn keep(&self, job: &mut ReplayJob, lease_ms: i64, holds: bool) -> Result<(), Fault> {
         let me = job.holder;
         for _ in 0..SAVE_TRIES {
-            if let Some(wish) = job.wish.take().filter(|_| !job.is_finished()) {
-                job.pace = None;
+            let mut kept = job.clone();
+            if let Some(wish) = kept.wish.take().filter(|_| !kept.is_finished()) {
+                kept.pace = None;
                 match wish {
-                    JobWish::Pause => job.state = JobState::Paused,
-                    JobWish::Cancel => self.end(job, JobState::Canceled, None),
+                    JobWish::Pause => kept.state = JobState::Paused,
+                    JobWish::Cancel => self.end(&mut kept, JobState::Canceled, None),
                 }
             }
-            job.holder = me.filter(|_| holds && !job.is_at_rest());
+            kept.holder = me.filter(|_| holds && !kept.is_at_rest());
             let before = job.lease_until;
             // Never the lease that was there: a worker that was replaced must notice. It may well be a shorter one.
             let lease = self.clock.now().plus_millis(lease_ms);
-            job.lease_until = lease.plus_millis((lease == before).into());
-            match self.store.save_job(job, before).await {
+            kept.lease_until = lease.plus_millis((lease == before).into());
+            match self.store.save_job(&kept, before).await {
                 Err(StoreError::Conflict(_)) => {}
-                saved => return Ok(saved?),
+                saved => {
+                    saved?;
+                    *job = kept;
+                    return Ok(());
+                }
             }
+            // As long as it is held by this one, nobody has got further with it: they have asked something of it, taken that
+            // back, or had it continued, and nobody has begun.
             let stored = self.store.job(&job.tenant, &job.id).await?;
-            let Some(stored) = stored.filter(|stored| stored.wish.is_some() && stored.holder == me) else {
+            let Some(stored) = stored.filter(|stored| me.is_some() && stored.holder == me) else {
                 break;
             };
             (job.wish, job.lease_until) = (stored.wish, stored.lease_until);

@@ -14,6 +14,7 @@ use redial_platform::store::StoreError;
 use redial_platform::store::due::Due;
 use redial_platform::store::erasures::ErasureState;
 
+use crate::pass::DUE_MS;
 use crate::repair::BEHIND;
 use crate::{Summary, SweepError, Sweeper};
 
@@ -29,9 +30,6 @@ const SHARE: usize = 500;
 const MAX_READ_PAGES: usize = 400;
 /// Items of one partition that are moved on at the same time; all partitions are worked on together.
 const AT_ONCE: usize = 8;
-/// Time of one pass, in milliseconds, after which no further page is begun: what is repaired after it (60 s,
-/// `repair::BUDGET_MS`) comes to its turn within the function's timeout of 120 s. The next pass takes the rest.
-const BUDGET_MS: i64 = 45_000;
 /// How long a replay job is left alone after its worker was called, in milliseconds.
 const JOB_LEASE_MS: i64 = 300_000;
 
@@ -172,23 +170,28 @@ impl Sweeper {
                 .filter(|item| walk.takes(item, &mut taken))
                 .collect();
             walk.moved += items.len();
-            if !items.is_empty() {
-                self.send_page(items, walk.behind, summary).await?;
+            if !items.is_empty() && !self.send_page(items, walk, summary).await? {
+                return Ok(false);
             }
             after = page.next;
             if after.is_none() {
                 return Ok(true);
             }
-            if walk.moved >= MAX_PAGES * PAGE || self.clock.now().millis_since(walk.began) > BUDGET_MS {
+            if walk.moved >= MAX_PAGES * PAGE || self.is_over(walk) {
                 return Ok(false);
             }
         }
         Ok(false)
     }
 
-    /// Sends a page. After an error nothing more is begun; what is marked by then is sent all the same: it would wait for
-    /// the end of its lease.
-    async fn send_page(&self, due: Vec<Due>, behind: bool, summary: &mut Summary) -> Result<(), SweepError> {
+    /// True if there is no time for more of what is due: the next pass takes the rest.
+    fn is_over(&self, walk: &Walk<'_>) -> bool {
+        self.clock.now().millis_since(walk.began) > DUE_MS
+    }
+
+    /// Sends a page; false if there was no time for all of it. After an error nothing more is begun; what is marked by then is
+    /// sent all the same: it would wait for the end of its lease.
+    async fn send_page(&self, due: Vec<Due>, walk: &Walk<'_>, summary: &mut Summary) -> Result<bool, SweepError> {
         // Of now, not of the pass: how long a message is delayed counts from when it is sent.
         let now = self.clock.now();
         let mut slots = self.slots(&due, now).await;
@@ -196,6 +199,7 @@ impl Sweeper {
         let mut moved_on = Ok(());
         let mut items = due.into_iter().enumerate().map(|(place, item)| {
             let slot = slots.remove(&place);
+            let behind = walk.behind;
             self.move_on(item, Turn { now, behind, slot })
         });
         let mut under_way: FuturesUnordered<_> = items.by_ref().take(AT_ONCE).collect();
@@ -209,18 +213,20 @@ impl Sweeper {
                 }
                 Err(error) => moved_on = moved_on.and(Err(error)),
             }
-            if moved_on.is_ok() {
+            // Asked before each: an endpoint that is let go may have its backlog counted, which takes seconds.
+            if moved_on.is_ok() && !self.is_over(walk) {
                 under_way.extend(items.next());
             }
         }
+        let whole = items.next().is_none();
         if messages.is_empty() {
-            return moved_on;
+            return moved_on.map(|()| whole);
         }
         failpoint::hit("sweeper.in_page");
         self.queues.send_deliveries(&messages, now).await?;
         failpoint::hit("sweeper.after_send");
         summary.sent += messages.len() as u64;
-        moved_on
+        moved_on.map(|()| whole)
     }
 
     async fn move_on(&self, item: Due, turn: Turn) -> Result<Moved, SweepError> {

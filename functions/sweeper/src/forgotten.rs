@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use redial_domain::Timestamp;
 use redial_domain::endpoint::{Endpoint, EndpointState};
+use redial_domain::{ReplayId, Timestamp};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
+use redial_platform::store::held::Left;
 
+use crate::pass::Pass;
 use crate::{SweepError, Sweeper};
 
 /// Age of an endpoint's change from which on its held deliveries should be gone, in milliseconds.
@@ -22,13 +24,17 @@ const KNOWN_FROM_MS: i64 = 60_000;
 impl Sweeper {
     /// Asks again for what the release of an endpoint may have missed: a delivery that was being held while somebody
     /// resumed the endpoint, or that the index did not show yet; and for what waits by a rate limit that was raised.
-    pub(crate) async fn release_forgotten(&self, config: &Arc<TenantConfig>) -> Result<(), SweepError> {
+    pub(crate) async fn release_forgotten(&self, config: &Arc<TenantConfig>, pass: Pass) -> Result<(), SweepError> {
         let now = self.clock.now();
         let active = config
             .endpoints
             .iter()
             .filter(|stored| stored.endpoint.state == EndpointState::Active);
         for stored in active {
+            // What is asked for may have to be counted, which takes seconds.
+            if pass.is_late(&self.clock) {
+                return Ok(());
+            }
             if stored.hold.is_some() {
                 // What it holds is let go after a probe.
                 self.look_after_hold(config, stored, now).await?;
@@ -39,10 +45,9 @@ impl Sweeper {
             if !(RELEASED_FROM_MS..RELEASED_TO_MS).contains(&age_ms) {
                 continue;
             }
-            if self.has_forgotten(endpoint, now).await?
-                && !self.is_being_released(&config.tenant.id, &endpoint.id).await?
-            {
-                self.let_go(config, endpoint, now).await?;
+            if self.has_forgotten(endpoint, now).await? && !self.is_let_go(endpoint, now).await? {
+                let drain = self.let_go(config, endpoint, now).await?;
+                self.note_drain(endpoint, &drain, now).await;
                 tracing::info!(tenant = %config.tenant.id, endpoint = %endpoint.id, "sweeper.held_forgotten");
             }
         }
@@ -50,12 +55,29 @@ impl Sweeper {
     }
 
     async fn has_forgotten(&self, endpoint: &Endpoint, now: Timestamp) -> Result<bool, StoreError> {
-        let (tenant, since) = (&endpoint.tenant, endpoint.drained_since());
-        if self.store.is_any_held(tenant, &endpoint.id, since, now).await? {
+        // Of what is kept back this looks at the newest only: a job that looked at all of it would do so every minute.
+        if self.store.is_any_held(endpoint.into(), now).await? == Left::Something {
             return Ok(true);
         }
-        let held = self.store.latest_held(tenant, &endpoint.id, FORGOTTEN, now).await?;
+        let (tenant, id) = (&endpoint.tenant, &endpoint.id);
+        let held = self.store.latest_held(tenant, id, FORGOTTEN, now).await?;
         self.could_go_earlier(endpoint, &held, now).await
+    }
+
+    /// True if a job is at work that lets go what is held for an endpoint.
+    async fn is_let_go(&self, endpoint: &Endpoint, now: Timestamp) -> Result<bool, StoreError> {
+        let (tenant, id) = (&endpoint.tenant, &endpoint.id);
+        let health = self.store.health(tenant, id, now).await?;
+        let drain = health.and_then(|health| health.drain);
+        self.is_being_released(tenant, id, drain.as_ref()).await
+    }
+
+    /// Notes which job lets go what is held for an endpoint. It is made already, and one of the latest for a while.
+    async fn note_drain(&self, endpoint: &Endpoint, drain: &ReplayId, now: Timestamp) {
+        let (tenant, id) = (&endpoint.tenant, &endpoint.id);
+        if let Err(error) = self.store.note_drain(tenant, id, drain, now).await {
+            tracing::error!(%error, %tenant, endpoint = %id, "sweeper.drain_not_noted");
+        }
     }
 
     /// Withdraws the hold of an endpoint that nobody will probe: its health says that it is not on hold, or was lost. What it
@@ -73,7 +95,7 @@ impl Sweeper {
         let (tenant, id) = (&config.tenant.id, &stored.endpoint.id);
         let health = self.store.health(tenant, id, now).await?;
         // One that is due is looked at in its own time.
-        if health.is_some_and(|health| health.due_at.is_some()) {
+        if health.as_ref().is_some_and(|health| health.due_at.is_some()) {
             return Ok(());
         }
         match self.store.change(tenant, config.version, Change::Hold(id, None)).await {
@@ -82,8 +104,10 @@ impl Sweeper {
             Err(error) => return Err(error.into()),
         }
         tracing::warn!(%tenant, endpoint = %id, "sweeper.hold_withdrawn");
-        if !self.is_being_released(tenant, id).await? {
-            self.let_go(config, &stored.endpoint, now).await?;
+        let drain = health.and_then(|health| health.drain);
+        if !self.is_being_released(tenant, id, drain.as_ref()).await? {
+            let drain = self.let_go(config, &stored.endpoint, now).await?;
+            self.note_drain(&stored.endpoint, &drain, now).await;
         }
         Ok(())
     }

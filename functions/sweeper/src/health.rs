@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::{Endpoint, EndpointState};
-use redial_domain::hold::{Action, Circuit, DRAIN_PER_S, Happening, Hold, Mend, mend, next_look_at, next_probe_at};
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::hold::{
+    self, Action, Circuit, DRAIN_PER_S, Happening, Hold, Mend, mend, next_look_at, next_probe_at,
+};
+use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 use redial_platform::keys::HOUR_MS;
 use redial_platform::message::DeliveryMessage;
 use redial_platform::notices::Notice;
@@ -15,8 +17,9 @@ use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::health::Health;
-use redial_platform::store::held::Held;
-use redial_platform::store::replays::{JobState, ReplaySpec};
+use redial_platform::store::held::{Held, Left};
+use redial_platform::store::lists::Order;
+use redial_platform::store::replays::{JobState, ReplayJob, ReplaySpec};
 use redial_replay::Options;
 
 use crate::release::{SENT_LEASE_MS, message_of};
@@ -24,7 +27,7 @@ use crate::{SweepError, Sweeper};
 
 /// Wait until another look at what is held for an endpoint that was let go, in milliseconds. Longer than any copy of the
 /// configuration is delivered by (`cache::MAX_AGE_MS`) and a batch takes: what was being held meanwhile is in the list then.
-const DRAIN_LOOK_MS: i64 = 120_000;
+pub(crate) const DRAIN_LOOK_MS: i64 = 120_000;
 /// Replay jobs of a tenant that are looked at for one that is at work already.
 const RECENT_JOBS: usize = 50;
 
@@ -63,11 +66,12 @@ impl Sweeper {
         let Some(due_at) = health.due_at.filter(|due_at| *due_at <= now) else {
             return Ok(None);
         };
-        let config = self.cache.current(tenant).await?;
-        let found = config.as_ref().and_then(|config| Some((config, config.endpoint(id)?)));
-        let Some((config, stored)) = found else {
+        let Some(config) = &self.cache.current(tenant).await? else {
             self.store.forget_health(tenant, id).await?;
             return Ok(None);
+        };
+        let Some(stored) = config.endpoint(id) else {
+            return self.look_at_gone(config, id, &health, now).await.map(|()| None);
         };
         let is_active = stored.endpoint.state == EndpointState::Active;
         let look = Look {
@@ -135,14 +139,19 @@ impl Sweeper {
         }
     }
 
-    /// Sends the oldest held delivery whose time has come as a probe, and says when to look next. Said first: of two passes
-    /// at the same time one sends, and a probe that a crash or the queue loses is followed by the next one.
+    /// Sends a held delivery whose time has come as a probe, and says when to look next. Said first: of two passes at the
+    /// same time one sends, and a probe that a crash or the queue loses is followed by the next one.
     async fn probe(&self, look: &Look<'_>) -> Result<Option<DeliveryMessage>, StoreError> {
         let (tenant, id) = look.ids();
         let (health, now) = (look.health, look.now);
         let opened_at = health.open.map_or(now, |(since, _)| since);
-        let since = look.endpoint().drained_since();
-        let (before, probes, next) = match self.store.oldest_held(tenant, id, since, now).await? {
+        let order = if hold::probes_newest(health.probes) {
+            Order::NewestFirst
+        } else {
+            Order::OldestFirst
+        };
+        let held = self.store.first_held(look.endpoint().into(), now, order).await?;
+        let (before, probes, next) = match held {
             Held::Ready(record) => {
                 let probes = health.probes.saturating_add(1);
                 (Some(record), probes, next_probe_at(probes, now))
@@ -181,16 +190,17 @@ impl Sweeper {
     async fn drain(&self, look: &Look<'_>) -> Result<(), SweepError> {
         let (tenant, id) = look.ids();
         let (health, now) = (look.health, look.now);
-        let mut looks = health.drain_looks;
-        if !self.is_being_released(tenant, id).await? {
-            let since = look.endpoint().drained_since();
-            if self.store.is_any_held(tenant, id, since, now).await? {
-                self.let_go(look.config, look.endpoint(), now).await?;
+        let (mut looks, mut drain) = (health.drain_looks, health.drain.clone());
+        if !self.is_being_released(tenant, id, drain.as_ref()).await? {
+            // Where that is not known, the job finds out.
+            if self.store.is_any_held(look.endpoint().into(), now).await? != Left::Nothing {
+                drain = Some(self.let_go(look.config, look.endpoint(), now).await?);
             }
             looks = looks.saturating_sub(1);
         }
         let after = Health {
             drain_looks: looks,
+            drain,
             due_at: (looks > 0).then(|| now.plus_millis(DRAIN_LOOK_MS)),
             ..health.clone()
         };
@@ -199,19 +209,15 @@ impl Sweeper {
     }
 
     /// Asks for a job that lets go what is held for an endpoint and goes by itself: slowly at first, and at a capped rate.
+    /// Answers which: whoever has it in mind finds it among however many others.
     pub(crate) async fn let_go(
         &self,
         config: &Arc<TenantConfig>,
         endpoint: &Endpoint,
         now: Timestamp,
-    ) -> Result<(), SweepError> {
-        let spec = ReplaySpec::Range {
-            endpoint: endpoint.id.clone(),
-            since: endpoint.drained_since(),
-            // The clocks of two environments differ.
-            until: now.plus_millis(HOUR_MS),
-            state: Some(DeliveryState::Held),
-        };
+    ) -> Result<ReplayId, SweepError> {
+        // The clocks of two environments differ.
+        let spec = ReplaySpec::backlog_of(endpoint, now.plus_millis(HOUR_MS));
         let rate = endpoint.settings.rate_limit.unwrap_or(DRAIN_PER_S).min(DRAIN_PER_S);
         let options = Options {
             rate: Some(rate),
@@ -223,18 +229,38 @@ impl Sweeper {
         self.store.mark_active(tenant, now).await?;
         let job = self.asker.ask_with(config, spec, options).await?;
         tracing::info!(%tenant, %endpoint, replay = %job.id, held = job.total, rate, "sweeper.drain");
-        Ok(())
+        Ok(job.id)
     }
 
-    /// True if a job that releases what is held for the endpoint is still at work.
-    pub(crate) async fn is_being_released(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<bool, StoreError> {
+    /// True if a job that releases what is held for the endpoint is still at work: the last one that was asked for, or one of
+    /// the tenant's latest.
+    pub(crate) async fn is_being_released(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        drain: Option<&ReplayId>,
+    ) -> Result<bool, StoreError> {
+        if self.drain_at_work(tenant, endpoint, drain).await?.is_some() {
+            return Ok(true);
+        }
         let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
-        let mut at_work = jobs.items.iter().filter(|job| !job.is_finished() && !job.dry_run);
-        Ok(at_work.any(|job| match job.state {
-            // One that somebody stopped keeps what it is about, if that is just this endpoint's.
-            JobState::Paused => job.spec.is_about_all_held(endpoint),
-            _ => job.spec.is_about_held(endpoint),
-        }))
+        Ok(jobs.items.iter().any(|job| releases(job, endpoint)))
+    }
+
+    /// That job, if it is still at work on what is held for the endpoint.
+    pub(crate) async fn drain_at_work(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        drain: Option<&ReplayId>,
+    ) -> Result<Option<ReplayJob>, StoreError> {
+        let Some(drain) = drain else { return Ok(None) };
+        match self.store.job(tenant, drain).await {
+            Ok(job) => Ok(job.filter(|job| releases(job, endpoint))),
+            // A newer release made it, and looks after it.
+            Err(error) if error.is_unreadable() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Disables an endpoint that has failed for too long; what is held for it stays.
@@ -266,4 +292,15 @@ impl Sweeper {
         }
         Ok(())
     }
+}
+
+/// True if a job is at work on what is held for an endpoint.
+fn releases(job: &ReplayJob, endpoint: &EndpointId) -> bool {
+    !job.is_finished()
+        && !job.dry_run
+        && match job.state {
+            // One that somebody stopped keeps what it is about, if that is just this endpoint's.
+            JobState::Paused => job.spec.is_about_all_held(endpoint),
+            _ => job.spec.is_about_held(endpoint),
+        }
 }

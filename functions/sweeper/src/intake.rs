@@ -103,8 +103,7 @@ impl Sweeper {
             record.die(DeadReason::AttemptsExhausted, kept.unwrap_or_default(), now);
         } else {
             let due_at = now.plus_millis(BURNT_WAIT_MS).max(next_at.unwrap_or(now));
-            record.state = DeliveryState::Held;
-            record.reason = Some("receives_burnt".to_owned());
+            record.hold("receives_burnt", now);
             // A release of what is held keeps to it too.
             record.next_at = next_at;
             record.due_at = Some(due_at);

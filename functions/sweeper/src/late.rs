@@ -10,10 +10,11 @@ use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::ledger::{LATE_MS, UNRECORDED_MS};
 use redial_platform::store::lists::{DeliveryFilter, Order, Question, Range};
 
+use crate::pass::Pass;
 use crate::{Summary, Sweeper};
 
 /// Deliveries of one endpoint that wait for a retry and are looked at: more than ever wait in the queue at a time.
-const MAX_RETRYING: usize = 500;
+pub(crate) const MAX_RETRYING: usize = 500;
 
 /// True if a delivery's attempt was begun so long ago that no message can be about it any more.
 pub(crate) fn is_stranded(record: &DeliveryRecord, now: Timestamp) -> bool {
@@ -30,10 +31,19 @@ fn is_late(record: &DeliveryRecord, now: Timestamp) -> bool {
 }
 
 impl Sweeper {
-    /// Marks the late retries of a tenant as due. Answers how many of its deliveries wait for a retry.
-    pub(crate) async fn send_late(&self, config: &TenantConfig, summary: &mut Summary) -> Result<u64, StoreError> {
+    /// Marks the late retries of a tenant as due. Answers how many of its deliveries wait for a retry; `None` if the pass has
+    /// no time for all of them.
+    pub(crate) async fn send_late(
+        &self,
+        config: &TenantConfig,
+        pass: Pass,
+        summary: &mut Summary,
+    ) -> Result<Option<u64>, StoreError> {
         let (tenant, now, mut waiting) = (&config.tenant, self.clock.now(), 0);
         for stored in &config.endpoints {
+            if pass.is_late(&self.clock) {
+                return Ok(None);
+            }
             let question = Question {
                 tenant: &tenant.id,
                 shards: tenant.shards,
@@ -58,7 +68,7 @@ impl Sweeper {
                 self.send_again(record, now, summary).await?;
             }
         }
-        Ok(waiting)
+        Ok(Some(waiting))
     }
 
     /// Marks a delivery as due now, unless somebody has moved it on.

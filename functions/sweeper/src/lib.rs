@@ -1,15 +1,19 @@
 //! Every minute: sends what is due, repairs what a crash left unsent, counts hours and calls. Beside it the dead-letter
 //! intake, which concludes what the dispatcher could not, and never sends.
 
+mod count;
 mod due;
 mod forgotten;
+mod gone;
 mod health;
 mod intake;
 mod late;
 mod paced;
+mod pass;
 mod release;
 mod repair;
 mod rollup;
+mod round;
 
 use redial_domain::retry::RetryPolicy;
 use redial_platform::cache::ConfigCache;
@@ -69,6 +73,8 @@ pub struct Summary {
     /// Partitions of what is due that are left with more: the pass had no time for it, or has sent enough of them. The next
     /// one goes on.
     pub unfinished: u64,
+    /// Tenants that the pass had no time to look at: the next one begins with them.
+    pub tenants_left: u64,
     /// Deliveries recorded beyond those matched, and lost ones, of all tenants, as of the last count of each: anything but 0
     /// is a fault.
     pub ledger_difference: u64,
@@ -135,7 +141,7 @@ impl Sweeper {
         let mut summary = Summary::default();
         // Neither waits for the other: what is unreadable in one must not stop both.
         let due = self.send_due(&mut summary).await;
-        let repaired = self.repair(&mut summary).await;
+        let repaired = self.repair(began.plus_millis(pass::PASS_MS), &mut summary).await;
         tracing::info!(
             sent = summary.sent,
             continued = summary.continued,
@@ -145,6 +151,7 @@ impl Sweeper {
             held = summary.held,
             faults = summary.faults,
             unfinished = summary.unfinished,
+            tenants_left = summary.tenants_left,
             ledger_difference = summary.ledger_difference,
             due_lag_ms = summary.due_lag_ms,
             duration_ms = self.clock.now().millis_since(began),

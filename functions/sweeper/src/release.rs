@@ -86,9 +86,7 @@ impl Sweeper {
 
     /// Writes down that a delivery waits for its endpoint to answer again: nothing of such an endpoint waits in the queue.
     async fn keep(&self, before: DeliveryRecord) -> Result<(), StoreError> {
-        let held = DeliveryRecord {
-            state: DeliveryState::Held,
-            reason: Some(hold::REASON.to_owned()),
+        let mut held = DeliveryRecord {
             // A slot is no wait of the schedule.
             next_at: before
                 .next_at
@@ -96,6 +94,7 @@ impl Sweeper {
             due_at: None,
             ..before.clone()
         };
+        held.hold(hold::REASON, self.clock.now());
         self.store.record_if_unchanged(&before, &held).await.map(|_| ())
     }
 }

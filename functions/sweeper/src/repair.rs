@@ -2,157 +2,110 @@
 //! were active, from where the last pass stopped; on the way it notes which events belong to a call.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 
+use futures_util::future::join_all;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{DeliveryId, TenantId, Timestamp, hold};
-use redial_platform::keys::{self, HOUR_MS, Key};
+use redial_platform::keys::{self, Key};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::{Change, TenantConfig};
+use redial_platform::store::config::{Change, Tenant, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::erase;
 use redial_platform::store::events::StoredEvent;
 use redial_platform::store::sweep::{CallEvent, SweepMark};
 
+use crate::pass::Pass;
 use crate::release::message_of;
-use crate::rollup::Balance;
 use crate::{Summary, SweepError, Sweeper};
 
-/// Age at which an event's deliveries are expected to have a record, in milliseconds.
-const SETTLE_MS: i64 = redial_platform::store::ledger::SETTLE_MS;
 /// Messages waiting in the delivery queue beyond which it is behind: a missing record then means nothing.
 pub(crate) const BEHIND: u64 = 20_000;
 /// Events of one shard that are looked at in one step.
 const STEP: usize = 1_000;
-/// Time of one pass, in milliseconds: well within the function's timeout. The next pass goes on.
-const BUDGET_MS: i64 = 60_000;
-/// Hours that a stopped sweeper looks back.
-const LOOK_BACK_HOURS: i64 = redial_platform::store::ledger::LOOK_BACK_HOURS;
+/// Deliveries without a record that are made up for at the same time.
+const AT_ONCE: usize = 32;
+/// Deliveries of one portion of a step: what is written for each takes some seconds at most.
+const PORTION: usize = 2_000;
 /// Events a second and shard beyond which a tenant's shards are doubled.
 const CROWDED_PER_S: u64 = 400;
 
-/// What is the same for every tenant of a pass.
-#[derive(Clone, Copy)]
-struct Pass {
-    began: Timestamp,
-    /// Events accepted before this moment should have records.
-    until: Timestamp,
-    oldest: Timestamp,
-    progress: Timestamp,
-    /// The queue is behind: a missing record means nothing.
-    behind: bool,
+/// What was made up for a delivery without a record.
+enum MadeUp {
+    /// It is to be sent.
+    Message(Box<DeliveryMessage>),
+    /// It was set aside.
+    Held,
+    /// Its event was never stored: the row that said so is gone.
+    Removed,
+    /// It is recorded, or needs nothing.
+    Nothing,
+}
+
+/// Events in order of time, in portions of so many deliveries that the pass looks at its time in between, none of which ends
+/// within a millisecond; each with the moment before which everything is settled then.
+fn portions(events: &[StoredEvent], reached: Timestamp) -> Vec<(&[StoredEvent], Timestamp)> {
+    let (mut portions, mut first, mut deliveries) = (Vec::new(), 0, 0);
+    for (place, event) in events.iter().enumerate() {
+        let begins = place > first && events[place - 1].accepted_at < event.accepted_at;
+        if begins && deliveries >= PORTION {
+            portions.push((&events[first..place], event.accepted_at));
+            (first, deliveries) = (place, 0);
+        }
+        deliveries += event.matched.len();
+    }
+    portions.push((&events[first..], reached));
+    portions
 }
 
 impl Sweeper {
-    /// Looks at every active tenant; one that fails never stops another.
-    pub(crate) async fn repair(&self, summary: &mut Summary) -> Result<(), SweepError> {
-        let began = self.clock.now();
-        let until = began.plus_millis(-SETTLE_MS);
-        let oldest = keys::hour_of(began).plus_millis(-LOOK_BACK_HOURS * HOUR_MS);
-        let progress = self.store.sweep_progress().await?.unwrap_or(oldest).max(oldest);
-        let mut tenants: BTreeSet<TenantId> = BTreeSet::new();
-        let mut hour = progress;
-        while hour <= began {
-            tenants.extend(self.store.active_tenants(hour).await?);
-            hour = hour.plus_millis(HOUR_MS);
-        }
-        // Also those that are quiet now: their hours are counted again until they balance, or are too old to be.
-        let mut unbalanced = self.store.unbalanced(began).await?;
-        tenants.extend(unbalanced.keys().cloned());
-        let behind = self.queues.delivery_backlog().await? > BEHIND;
-        // An hour is swept whole once everything of every tenant before its end is settled.
-        let mut whole = if behind { progress } else { keys::hour_of(until) };
-        for tenant in &tenants {
-            let pass = Pass {
-                began,
-                until,
-                oldest,
-                progress,
-                behind,
-            };
-            match self.sweep_tenant(tenant, pass, summary, &mut unbalanced).await {
-                Ok(reached) => whole = whole.min(keys::hour_of(reached)),
-                Err(error) => {
-                    tracing::error!(%error, %tenant, "sweeper.tenant_failed");
-                    summary.faults += 1;
-                    whole = progress;
-                }
-            }
-        }
-        summary.ledger_difference = unbalanced.values().sum();
-        if whole > progress {
-            self.store.put_sweep_progress(whole).await?;
-        }
-        Ok(())
-    }
-
-    /// One tenant's part of a pass; answers up to when its events are settled.
-    async fn sweep_tenant(
-        &self,
-        tenant: &TenantId,
-        pass: Pass,
-        summary: &mut Summary,
-        unbalanced: &mut BTreeMap<TenantId, u64>,
-    ) -> Result<Timestamp, SweepError> {
-        let Some(config) = self.store.tenant_config(tenant).await?.map(Arc::new) else {
-            self.note_balance(tenant, Balance::default(), unbalanced).await?;
-            return Ok(pass.until);
-        };
-        self.release_forgotten(&config).await?;
-        let mark = self.store.sweep_mark(tenant).await?;
-        let mut mark = mark.unwrap_or(SweepMark {
-            repaired: pass.progress,
-            rolled: pass.progress,
-        });
-        mark.repaired = mark.repaired.max(pass.oldest);
-        mark.rolled = mark.rolled.max(pass.oldest);
-        if !pass.behind {
-            self.repair_tenant(&config, &mut mark, pass, summary).await?;
-        }
-        if !self.is_late(pass) {
-            if let Some(balance) = self.roll_up(&config, &mut mark, pass.behind, summary).await? {
-                self.note_balance(tenant, balance, unbalanced).await?;
-            }
-            self.store.put_sweep_mark(tenant, mark).await?;
-        }
-        Ok(mark.repaired)
-    }
-
-    /// True if a pass has no time for more; the next one goes on.
-    fn is_late(&self, pass: Pass) -> bool {
-        self.clock.now().millis_since(pass.began) > BUDGET_MS
-    }
-
-    async fn repair_tenant(
+    /// Looks through a tenant's events that were accepted since the last pass, as far as this one has time.
+    pub(crate) async fn repair_tenant(
         &self,
         config: &TenantConfig,
         mark: &mut SweepMark,
         pass: Pass,
         summary: &mut Summary,
     ) -> Result<(), SweepError> {
-        let tenant = &config.tenant.id;
+        let tenant = &config.tenant;
         let (mut seen, began) = (0, mark.repaired);
-        while mark.repaired < pass.until && !self.is_late(pass) {
-            let mut reached = pass.until;
-            let mut events = Vec::new();
-            for shard in 0..config.tenant.shards {
-                let (page, until) = self.next_events(tenant, shard, mark.repaired, pass.until, true).await?;
-                reached = reached.min(until);
-                events.extend(page);
+        while mark.repaired < pass.until && !pass.is_late(&self.clock) {
+            let (mut events, reached) = self.step(tenant, mark.repaired, pass.until, true).await?;
+            events.sort_by_key(|event| event.accepted_at);
+            for (portion, settled) in portions(&events, reached) {
+                if pass.is_late(&self.clock) {
+                    break;
+                }
+                seen += portion.len() as u64;
+                self.send_missing(config, portion, summary).await?;
+                redial_platform::failpoint::hit("sweeper.before_mark");
+                self.note_calls(&tenant.id, portion).await?;
+                mark.repaired = settled;
+                self.store.put_sweep_mark(&tenant.id, *mark).await?;
             }
-            events.retain(|event| event.accepted_at < reached);
-            seen += events.len() as u64;
-            self.send_missing(config, &events, summary).await?;
-            redial_platform::failpoint::hit("sweeper.before_mark");
-            self.note_calls(tenant, &events).await?;
-            mark.repaired = reached;
-            self.store.put_sweep_mark(tenant, *mark).await?;
         }
         if let Err(error) = self.widen(config, seen, mark.repaired.millis_since(began)).await {
-            tracing::error!(%error, %tenant, "sweeper.not_widened");
+            tracing::error!(%error, tenant = %tenant.id, "sweeper.not_widened");
         }
         Ok(())
+    }
+
+    /// The next step of a tenant's events, of all shards, and up to when these are all.
+    pub(crate) async fn step(
+        &self,
+        tenant: &Tenant,
+        since: Timestamp,
+        until: Timestamp,
+        consistent: bool,
+    ) -> Result<(Vec<StoredEvent>, Timestamp), StoreError> {
+        let (mut events, mut reached) = (Vec::new(), until);
+        for shard in 0..tenant.shards {
+            let (page, until) = self.next_events(&tenant.id, shard, since, reached, consistent).await?;
+            reached = until;
+            events.extend(page);
+        }
+        events.retain(|event: &StoredEvent| event.accepted_at < reached);
+        Ok((events, reached))
     }
 
     /// The next step of a shard's events, and up to when these are all.
@@ -233,11 +186,21 @@ impl Sweeper {
         // A cheap look first; only what it does not show is read strongly.
         recorded.extend(self.recorded(&missing, true).await?);
         let mut messages = Vec::new();
-        for (event, id, _) in expected.into_iter().filter(|(_, _, key)| !recorded.contains(key)) {
-            if event.own_id && !self.is_stored(event, &id, summary).await? {
-                continue;
+        let mut missing = expected;
+        missing.retain(|(_, _, key)| !recorded.contains(key));
+        for some in missing.chunks(AT_ONCE) {
+            let mut made = Vec::with_capacity(some.len());
+            for (event, id, _) in some {
+                made.push(self.make_up(config, event, id));
             }
-            messages.extend(self.missing(config, event, id, summary).await?);
+            for made in join_all(made).await {
+                match made? {
+                    MadeUp::Message(message) => messages.push(*message),
+                    MadeUp::Held => summary.held += 1,
+                    MadeUp::Removed => summary.removed += 1,
+                    MadeUp::Nothing => {}
+                }
+            }
         }
         self.queues.send_deliveries(&messages, self.clock.now()).await?;
         summary.repaired += messages.len() as u64;
@@ -250,29 +213,25 @@ impl Sweeper {
         Ok(records.iter().map(DeliveryRecord::key).collect())
     }
 
-    /// True if the event of a time row is stored as the row says and matched the delivery's endpoint; a row without its
-    /// event is removed.
-    async fn is_stored(&self, row: &StoredEvent, id: &DeliveryId, summary: &mut Summary) -> Result<bool, StoreError> {
-        let now = self.clock.now();
-        let stored = self.store.event_or_tombstone(&row.tenant, &row.id, now).await?;
-        match stored {
-            Some(event) if event.accepted_at == row.accepted_at => Ok(event.matched.contains(&id.endpoint)),
-            _ => {
-                self.store.delete_time_row(row).await?;
-                summary.removed += 1;
-                Ok(false)
+    /// Makes up for a delivery without a record. A time row without its event is removed.
+    async fn make_up(&self, config: &TenantConfig, event: &StoredEvent, id: &DeliveryId) -> Result<MadeUp, StoreError> {
+        if event.own_id {
+            let now = self.clock.now();
+            let stored = self.store.event_or_tombstone(&event.tenant, &event.id, now).await?;
+            match stored.filter(|stored| stored.accepted_at == event.accepted_at) {
+                Some(stored) if stored.matched.contains(&id.endpoint) => {}
+                Some(_) => return Ok(MadeUp::Nothing),
+                None => {
+                    self.store.delete_time_row(event).await?;
+                    return Ok(MadeUp::Removed);
+                }
             }
         }
+        self.missing(config, event, id).await
     }
 
     /// What becomes of a delivery without a record: sent if its endpoint takes it, otherwise written down.
-    async fn missing(
-        &self,
-        config: &TenantConfig,
-        event: &StoredEvent,
-        id: DeliveryId,
-        summary: &mut Summary,
-    ) -> Result<Option<DeliveryMessage>, StoreError> {
+    async fn missing(&self, config: &TenantConfig, event: &StoredEvent, id: &DeliveryId) -> Result<MadeUp, StoreError> {
         let stored = config.endpoint(&id.endpoint);
         let (state, reason) = match stored.map(|stored| stored.endpoint.state) {
             _ if event.erased.is_some() => (DeliveryState::Canceled, erase::REASON.to_owned()),
@@ -285,7 +244,7 @@ impl Sweeper {
         };
         let record = DeliveryRecord {
             tenant: event.tenant.clone(),
-            id,
+            id: id.clone(),
             accepted_at: event.accepted_at,
             shards: event.shards,
             event_type: event.event_type.clone(),
@@ -295,6 +254,7 @@ impl Sweeper {
             reason: Some(reason),
             next_at: None,
             due_at: None,
+            held_at: (state == DeliveryState::Held).then(|| self.clock.now()),
             expires_at: event.expires_at,
             dropped: false,
             redriven: None,
@@ -302,11 +262,11 @@ impl Sweeper {
             traceparent: None,
         };
         if state == DeliveryState::Queued {
-            return Ok(Some(message_of(&record)));
+            return Ok(MadeUp::Message(Box::new(message_of(&record))));
         }
         let recorded = self.store.record_state(&record).await?;
-        summary.held += u64::from(state == DeliveryState::Held && recorded == Recorded::Written);
-        Ok(None)
+        let is_held = state == DeliveryState::Held && recorded == Recorded::Written;
+        Ok(if is_held { MadeUp::Held } else { MadeUp::Nothing })
     }
 
     async fn note_calls(&self, tenant: &TenantId, events: &[StoredEvent]) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ fn args(folder: &Path) -> ServeArgs {
         listen: "127.0.0.1:0".parse().unwrap(),
         json: false,
         strict_targets: false,
+        extra_authorities: None,
         schedule: None,
         template: None,
     }
@@ -190,4 +191,15 @@ async fn what_stands_in_the_way_of_a_start_is_named() {
     };
     let refused = Server::start(&with_another_template).await.unwrap_err();
     assert!(matches!(refused, ServeError::Template(_)), "{refused}");
+
+    let authorities = folder.path().join("authorities.pem");
+    let trusting = ServeArgs {
+        extra_authorities: Some(authorities.clone()),
+        ..args(folder.path())
+    };
+    let refused = Server::start(&trusting).await.unwrap_err();
+    assert!(matches!(refused, ServeError::AuthoritiesFile { .. }), "{refused}");
+    std::fs::write(&authorities, "no certificate").unwrap();
+    let refused = Server::start(&trusting).await.unwrap_err();
+    assert!(matches!(refused, ServeError::Authorities(_)), "{refused}");
 }

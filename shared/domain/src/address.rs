@@ -60,6 +60,10 @@ const REFUSED_V6: [Ipv6Net; 4] = [
     v6(0x3fff, 0, 20),      // documentation, RFC 9637
 ];
 
+/// The upper half of an interface identifier of ISATAP, with and without the bit that calls it globally unique: the
+/// lower half is an IPv4 address of anyone's choice. RFC 5214 section 6.1.
+const ISATAP: [u32; 2] = [0x0000_5efe, 0x0200_5efe];
+
 /// What no list may allow: where clouds hand out credentials.
 const NEVER_ALLOWED: [IpNet; 2] = [IpNet::V4(v4(169, 254, 0, 0, 16)), IpNet::V4(v4(168, 63, 129, 16, 32))];
 
@@ -209,6 +213,13 @@ impl AddressPolicy {
 pub fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !REFUSED_V4.iter().any(|network| network.contains(&ip)),
-        IpAddr::V6(ip) => GLOBAL_V6.contains(&ip) && !REFUSED_V6.iter().any(|network| network.contains(&ip)),
+        IpAddr::V6(ip) => {
+            GLOBAL_V6.contains(&ip) && !REFUSED_V6.iter().any(|network| network.contains(&ip)) && !is_isatap(ip)
+        }
     }
+}
+
+fn is_isatap(ip: Ipv6Addr) -> bool {
+    let [_, _, _, _, a, b, _, _] = ip.segments();
+    ISATAP.contains(&(u32::from(a) << 16 | u32::from(b)))
 }

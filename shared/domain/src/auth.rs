@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::header::{CustomHeader, HeaderRefusal, check_value};
 use crate::invalid::Invalid;
 
+/// What is shown in place of a user name that is a secret.
+const HIDDEN: &str = "[hidden]";
 /// Longest username, password and token, in bytes.
 pub const MAX_AUTH_BYTES: usize = 2_048;
 
@@ -49,7 +51,7 @@ pub enum ShownAuth {
     },
     /// `authorization: Basic`.
     Basic {
-        /// Who it says it is.
+        /// Who it says it is; `[hidden]` where it stands alone, without a password: then it is the secret.
         username: String,
     },
     /// `authorization: Bearer`.
@@ -78,8 +80,9 @@ impl EndpointAuth {
     pub fn shown(&self) -> ShownAuth {
         match self {
             Self::ApiKey { header, .. } => ShownAuth::ApiKey { header: header.clone() },
-            Self::Basic { username, .. } => ShownAuth::Basic {
-                username: username.clone(),
+            // Some receivers take a key as the user name and no password.
+            Self::Basic { username, password } => ShownAuth::Basic {
+                username: if password.is_empty() { HIDDEN } else { username }.to_owned(),
             },
             Self::Bearer { .. } => ShownAuth::Bearer,
         }
@@ -243,6 +246,10 @@ mod tests {
             (
                 r#"{"type":"basic","username":"u","password":"canary"}"#,
                 r#"{"type":"basic","username":"u"}"#,
+            ),
+            (
+                r#"{"type":"basic","username":"canary","password":""}"#,
+                r#"{"type":"basic","username":"[hidden]"}"#,
             ),
             (r#"{"type":"bearer","token":"canary"}"#, r#"{"type":"bearer"}"#),
         ] {

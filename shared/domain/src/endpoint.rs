@@ -181,6 +181,10 @@ pub struct Endpoint {
     /// has a `due_at` of its own goes then. `None`: nothing is kept back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_until: Option<Timestamp>,
+    /// When that was chosen: what is held since, a retry of an older event, goes by itself. Earlier releases did not say: then
+    /// only `kept_until` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_at: Option<Timestamp>,
 }
 
 impl Endpoint {
@@ -200,6 +204,30 @@ impl Endpoint {
     #[must_use]
     pub fn drained_since(&self) -> Timestamp {
         self.kept_until.unwrap_or_default()
+    }
+
+    /// The moment from which on what becomes held goes by itself whenever its event was accepted; `None`: there is no such
+    /// moment, and [`Endpoint::drained_since`] says all.
+    #[must_use]
+    pub fn drains_held_since(&self) -> Option<Timestamp> {
+        self.kept_at.filter(|_| self.kept_until.is_some())
+    }
+
+    /// Keeps back what is held now: of events accepted before `until`.
+    pub fn keep_back(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        self.kept_until = until;
+        self.kept_at = until.map(|_| now);
+    }
+
+    /// True if what is held for an event accepted then, and since then if that is known, stays so until somebody asks for it by
+    /// name.
+    #[must_use]
+    pub fn keeps_back(&self, accepted_at: Timestamp, held_at: Option<Timestamp>) -> bool {
+        let held_later = match (held_at, self.drains_held_since()) {
+            (Some(held_at), Some(since)) => held_at >= since,
+            _ => false,
+        };
+        accepted_at < self.drained_since() && !held_later
     }
 
     /// True if an event of this type and agent is to be delivered (or held) here.
@@ -291,6 +319,7 @@ mod tests {
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             kept_until: None,
+            kept_at: None,
         };
         let name = EventTypeName::parse("call.ended").unwrap();
         assert_eq!(
@@ -300,6 +329,41 @@ mod tests {
         for state in [EndpointState::Active, EndpointState::Paused, EndpointState::Disabled] {
             assert!(endpoint(state).matches(&name, None), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_is_held_since_the_choice_is_not_kept_back_however_old_its_event() {
+        let moment = Timestamp::from_millis;
+        let mut endpoint = Endpoint {
+            id: EndpointId::mint(1),
+            tenant: TenantId::parse("acme").unwrap(),
+            state: EndpointState::Active,
+            settings: settings(),
+            version: 1,
+            created_at: moment(0),
+            updated_at: moment(0),
+            kept_until: None,
+            kept_at: None,
+        };
+        assert!(!endpoint.keeps_back(moment(1), Some(moment(1))));
+        endpoint.keep_back(Some(moment(100)), moment(200));
+        let kept = |accepted_ms, held_ms: Option<i64>| endpoint.keeps_back(moment(accepted_ms), held_ms.map(moment));
+        assert!(kept(99, Some(99)) && kept(99, Some(199)));
+        assert!(!kept(99, Some(200)) && !kept(100, Some(150)));
+        // A release before did not say since when: its event's acceptance counts, and so it does where it did not say when
+        // the choice was made.
+        assert!(kept(99, None) && !kept(100, None));
+        let earlier = Endpoint {
+            kept_at: None,
+            ..endpoint.clone()
+        };
+        assert!(earlier.keeps_back(moment(99), Some(moment(500))));
+        assert_eq!(
+            (endpoint.drains_held_since(), earlier.drains_held_since()),
+            (Some(moment(200)), None)
+        );
+        endpoint.keep_back(None, moment(300));
+        assert_eq!((endpoint.kept_until, endpoint.kept_at), (None, None));
     }
 
     #[test]
@@ -316,6 +380,7 @@ mod tests {
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             kept_until: None,
+            kept_at: None,
         };
         let miss = |name: &str| endpoint.miss(&EventTypeName::parse(name).unwrap(), None);
         assert_eq!(

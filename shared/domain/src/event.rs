@@ -126,10 +126,9 @@ impl PostedEvent {
         if !text.starts_with('{') {
             return Err(Invalid::new("field_invalid", "", "an event must be an object"));
         }
-        // One level of the limit is the envelope itself.
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| envelope_error(&e))?;
         let data = required(envelope.data, "data")?;
-        json::check(data.get(), json::MAX_DEPTH - 1).map_err(|why| Invalid::new("json_invalid", "data", why))?;
+        json::check(data.get(), json::MAX_DEPTH).map_err(|why| Invalid::new("json_invalid", "data", why))?;
         let occurred_at = optional(envelope.occurred_at, "occurred_at")?;
         if let Some(text) = &occurred_at {
             Timestamp::parse(text).map_err(|e| Invalid::new("timestamp_invalid", "occurred_at", e.to_string()))?;

@@ -19,8 +19,9 @@ pub const MAX_VALUE_BYTES: usize = 4 * 1024;
 ///
 /// `authorization`, `cookie`, `accept` and `x-webhook-secret` stay free: customers authenticate with them. Where Redial sets
 /// one itself (authentication, a profile) the API refuses the customer's.
-const RESERVED_NAMES: [&str; 24] = [
+const RESERVED_NAMES: [&str; 32] = [
     "accept-encoding",   // the answer is kept as it comes: an encoded one could not be read
+    "cf-connecting-ip",  // says who the client is
     "connection",        // hop by hop, RFC 9110 section 7.6.1
     "date",              // ours to say
     "expect",            // makes the receiver answer twice
@@ -37,20 +38,28 @@ const RESERVED_NAMES: [&str; 24] = [
     "trailer",           // frames the message
     "trailers",          // its common misspelling
     "transfer-encoding", // frames the message: request smuggling
+    "true-client-ip",    // says who the client is
     "upgrade",           // hop by hop
     "user-agent",        // ours
     "via",               // says who the client is
-    "x-http-method",     // turns the POST into another method
+    "x-client-ip",       // says who the client is
+    "x-cluster-client-ip",
+    "x-forwarded",   // says who the client is
+    "x-http-method", // turns the POST into another method
     "x-http-method-override",
     "x-method-override",
+    "x-original-host", // these three reroute the request behind some proxies and frameworks
+    "x-original-url",
     "x-real-ip", // says who the client is
+    "x-rewrite-url",
 ];
 
 /// Beginnings of names that are refused.
-const RESERVED_PREFIXES: [&str; 8] = [
+const RESERVED_PREFIXES: [&str; 9] = [
     "content-",     // describes a body that is ours
     "proxy-",       // for proxies, RFC 9110 section 11.7
     "redial-",      // ours
+    "svix-",        // some verifiers of Standard Webhooks read these before webhook-*
     "webhook-",     // Standard Webhooks
     "x-amz-",       // AWS
     "x-amzn-",      // AWS
@@ -172,6 +181,21 @@ impl CustomHeaders {
             parsed.push(header);
         }
         Ok(Self(parsed))
+    }
+
+    /// Reads what was stored, perhaps before a rule was made: what today's rules refuse is left out and never sent.
+    #[must_use]
+    pub fn stored<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut kept: Vec<CustomHeader> = Vec::new();
+        for header in headers
+            .into_iter()
+            .filter_map(|(name, value)| CustomHeader::parse(name, value).ok())
+        {
+            if kept.len() < MAX_CUSTOM_HEADERS && !kept.iter().any(|other| other.name == header.name) {
+                kept.push(header);
+            }
+        }
+        Self(kept)
     }
 
     /// The headers in the order given.

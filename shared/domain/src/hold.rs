@@ -100,6 +100,14 @@ pub fn next_probe_at(probes: u32, now: Timestamp) -> Timestamp {
     now.plus_millis(i64::from(PROBE_WAITS_S[step]) * 1000)
 }
 
+/// True if the probe after `probes` of this hold is the newest of what is held, not the oldest. The two take turns: behind a
+/// run of deliveries that the receiver cannot take, all of a type that it fails on perhaps, an endpoint that takes everything
+/// else would wait until each of them has died.
+#[must_use]
+pub const fn probes_newest(probes: u32) -> bool {
+    probes % 2 == 1
+}
+
 /// When an endpoint that is on hold since `since` is looked at again if nothing could be sent as a probe at `now`: at the
 /// next step of the ladder, as if all steps before it had been taken.
 #[must_use]

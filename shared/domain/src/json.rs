@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Deepest nesting of an event, its envelope counted: some verifiers' parsers recurse. docs/SECURITY.md section 3.
+/// Deepest nesting of an event's `data`, and of any other JSON that is posted: some verifiers' parsers recurse. What a
+/// delivery puts around `data` is not counted. docs/SECURITY.md section 3.
 pub const MAX_DEPTH: usize = 64;
 
 /// Checks that `text` is one JSON value that every verifier can read: no deeper than `levels`, no duplicate key in any

@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod profile;
 pub mod retry;
 pub mod signature;
+pub mod source;
 pub mod timestamp;
 pub mod traceparent;
 pub mod url;

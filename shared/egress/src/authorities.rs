@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 
 /// What stands at this place of the list is no certificate of an authority.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,10 @@ enum Reason {
     Base64(#[from] base64::DecodeError),
     #[error("it is not a certificate")]
     Certificate(#[from] rustls::Error),
+    #[error("it is not PEM")]
+    Pem(#[from] pem::Error),
+    #[error("the file holds no certificate in PEM (BEGIN CERTIFICATE)")]
+    Nothing,
 }
 
 /// Reads certificates: DER in base64 (the inner lines of a PEM file), separated by commas; white space does not count.
@@ -36,8 +41,28 @@ pub fn authorities(list: &str) -> Result<Vec<CertificateDer<'static>>, InvalidAu
         .collect()
 }
 
+/// Reads certificates as PEM files hold them, one after another; text between them does not count.
+///
+/// # Errors
+/// [`InvalidAuthority`] names the first one, counted from 1, that cannot be trusted; or there is none.
+pub fn authorities_of_pem(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidAuthority> {
+    let read = |certificate: Result<CertificateDer<'static>, pem::Error>| trustworthy(certificate?);
+    let found: Vec<_> = CertificateDer::pem_slice_iter(file)
+        .zip(1..)
+        .map(|(certificate, place)| read(certificate).map_err(|reason| InvalidAuthority { place, reason }))
+        .collect::<Result<_, _>>()?;
+    if found.is_empty() {
+        let (place, reason) = (1, Reason::Nothing);
+        return Err(InvalidAuthority { place, reason });
+    }
+    Ok(found)
+}
+
 fn read(text: &str) -> Result<CertificateDer<'static>, Reason> {
-    let certificate = CertificateDer::from(STANDARD.decode(text)?);
+    trustworthy(CertificateDer::from(STANDARD.decode(text)?))
+}
+
+fn trustworthy(certificate: CertificateDer<'static>) -> Result<CertificateDer<'static>, Reason> {
     RootCertStore::empty().add(certificate.clone())?;
     Ok(certificate)
 }
@@ -66,6 +91,21 @@ mod tests {
         let (first, second) = (STANDARD.encode(&one), STANDARD.encode(&two));
         let (head, tail) = first.split_at(64);
         assert_eq!(authorities(&format!("{head}\n{tail}, {second}")).unwrap(), [one, two]);
+    }
+
+    #[test]
+    fn pem_files_are_read_whole() {
+        let (one, two) = (authority(), authority());
+        let pem = |certificate: &CertificateDer<'_>| {
+            let text = STANDARD.encode(certificate);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        let file = format!("ours\n{}\ntheirs\n{}", pem(&one), pem(&two));
+        assert_eq!(authorities_of_pem(file.as_bytes()).unwrap(), [one.clone(), two]);
+        let broken = format!("{}{}", pem(&one), pem(&b"foo".to_vec().into()));
+        for (file, place) in [("", 1), ("no certificate", 1), (&broken, 2)] {
+            assert_eq!(authorities_of_pem(file.as_bytes()).unwrap_err().place, place, "{file}");
+        }
     }
 
     #[test]

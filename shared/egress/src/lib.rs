@@ -16,7 +16,7 @@ mod resolver;
 mod settings;
 mod stopwatch;
 
-pub use authorities::{InvalidAuthority, authorities};
+pub use authorities::{InvalidAuthority, authorities, authorities_of_pem};
 pub use client::{CONNECT_TIMEOUT, EgressError, MAX_RESPONSE_HEADERS, POOL_IDLE_TIMEOUT};
 pub use post::{Egress, Exchange, OurFault, Post};
 pub use probe::{Head, MAX_SHOWN_HEADERS, MAX_SHOWN_VALUE_BYTES, Probed, Timings};

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redial_domain::{Invalid, TenantId, Timestamp};
@@ -12,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::clock::Clock;
 use crate::keys::HOUR_MS;
+use crate::problem::Problem;
 use crate::random::Random;
 use crate::store::config::ApiKey;
 use crate::store::{Store, StoreError};
@@ -124,6 +127,7 @@ pub fn mint(random: &Random, scope: &Scope, name: &str, now: Timestamp) -> (KeyT
         created_at: now,
         last_used_at: None,
         expires_at: None,
+        allowed_networks: None,
     };
     (KeyText(text), stored)
 }
@@ -141,6 +145,7 @@ pub fn stored_form(text: &KeyText, scope: &Scope, name: &str, now: Timestamp) ->
         created_at: now,
         last_used_at: None,
         expires_at: None,
+        allowed_networks: None,
     })
 }
 
@@ -157,6 +162,20 @@ pub struct Caller {
     pub key_id: String,
     /// What it may do.
     pub scope: Scope,
+}
+
+enum Identified {
+    Caller(Caller),
+    /// A key that may not be used from there.
+    Elsewhere,
+    Nobody,
+}
+
+/// 403: which networks it may be used from is told to operators alone.
+fn elsewhere() -> Problem {
+    let detail = "this key may not be used from the address that the request comes from; an operator can change that \
+                  (`allowed_networks` of the key)";
+    Problem::new(StatusCode::FORBIDDEN, "source_not_allowed", detail)
 }
 
 #[derive(Debug, Clone)]
@@ -190,29 +209,54 @@ impl Authenticator {
         Self { store, ..self.clone() }
     }
 
-    /// Who sends this `Authorization` header; `None` if nobody Redial knows.
+    /// Who sends this `Authorization` header from this address, if it is known.
     ///
     /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn caller(&self, authorization: Option<&str>) -> Result<Option<Caller>, StoreError> {
+    /// 401 for nobody Redial knows, 403 `source_not_allowed` for a key that may not be used from there, 500 if the store fails.
+    pub async fn admit(&self, authorization: Option<&str>, source: Option<IpAddr>) -> Result<Caller, Problem> {
+        match self.identify(authorization, source).await? {
+            Identified::Caller(caller) => Ok(caller),
+            Identified::Elsewhere => Err(elsewhere()),
+            Identified::Nobody => Err(Problem::unauthorized()),
+        }
+    }
+
+    async fn identify(&self, authorization: Option<&str>, source: Option<IpAddr>) -> Result<Identified, StoreError> {
         let bearer = authorization.and_then(|value| value.split_once(' '));
         let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            return Ok(None);
+            return Ok(Identified::Nobody);
         };
         let text = text.trim();
-        let Some(id) = key_id(text) else { return Ok(None) };
+        let Some(id) = key_id(text) else {
+            return Ok(Identified::Nobody);
+        };
         let Some(key) = self.key(id).await? else {
-            return Ok(None);
+            return Ok(Identified::Nobody);
         };
         // Also of one that is remembered: the moment is what counts, not when it was read.
         if !bool::from(key.hash.ct_eq(&hash(text))) || key.is_expired(self.clock.now()) {
-            return Ok(None);
+            return Ok(Identified::Nobody);
+        }
+        // After the secret: who does not have it learns nothing of the key's networks.
+        if key
+            .allowed_networks
+            .as_ref()
+            .is_some_and(|networks| !networks.allow(source))
+        {
+            tracing::warn!(
+                key_id = id,
+                source = source.map(tracing::field::display),
+                "auth.source_not_allowed"
+            );
+            return Ok(Identified::Elsewhere);
         }
         let scope = Scope::parse(&key.scope).ok();
         self.note_use(key).await;
-        Ok(scope.map(|scope| Caller {
-            key_id: id.to_owned(),
-            scope,
+        Ok(scope.map_or(Identified::Nobody, |scope| {
+            Identified::Caller(Caller {
+                key_id: id.to_owned(),
+                scope,
+            })
         }))
     }
 

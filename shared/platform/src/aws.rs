@@ -159,7 +159,8 @@ impl Environment {
     pub fn secrets(&self) -> Result<Secrets, StartError> {
         let kms_key = settings::kms_key()?;
         let kms = client!(aws_sdk_kms, &self.access, "AWS_ENDPOINT_URL_KMS");
-        Ok(Secrets::new(self.store.clone(), kms, kms_key, self.random.clone()))
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Ok(Secrets::new(self.store.clone(), kms, kms_key, clock, random))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Strict reading of a JSON object that a person or a platform sent: every refusal names its field. A `null` counts as
 //! absent, as in an event. Nothing a caller writes is ignored: what no reader took is refused.
 
+use std::fmt;
+
 use axum::http::StatusCode;
 use redial_domain::{Invalid, Timestamp, json};
 use serde::de::DeserializeOwned;
@@ -14,8 +16,17 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 const SHOWN_NAME_CHARS: usize = 64;
 
 /// The members of an object that nobody has taken yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Fields(pub Map<String, Value>);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Their names: a value may be a secret.
+        f.write_str("Fields(")?;
+        f.debug_set().entries(self.0.keys()).finish()?;
+        f.write_str(")")
+    }
+}
 
 /// 413: the object is larger than [`MAX_BODY_BYTES`].
 #[must_use]

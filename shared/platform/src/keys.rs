@@ -97,12 +97,6 @@ pub fn api_key(id: &str) -> Key {
     Key::new(API_KEYS.to_owned(), id)
 }
 
-/// The wrapped data key.
-#[must_use]
-pub fn data_key() -> Key {
-    Key::new("data-key".to_owned(), "1")
-}
-
 // Table `events`.
 
 /// Partition of a tenant's events by time.
@@ -347,27 +341,6 @@ pub fn active(at: Timestamp, tenant: &TenantId) -> Key {
     Key::new(active_partition(at), tenant.as_str())
 }
 
-/// The first hour that the sweeper has not swept whole.
-#[must_use]
-pub fn sweep_progress() -> Key {
-    Key::new("sweep".to_owned(), "progress")
-}
-
-/// How far the sweeper has seen a tenant's events.
-#[must_use]
-pub fn sweep_mark(tenant: &TenantId) -> Key {
-    Key::new(format!("sweep/{tenant}"), "mark")
-}
-
-/// Partition of the tenants whose ledger does not balance.
-pub const UNBALANCED_PARTITION: &str = "unbalanced";
-
-/// By how much a tenant's ledger does not balance.
-#[must_use]
-pub fn unbalanced(tenant: &TenantId) -> Key {
-    Key::new(UNBALANCED_PARTITION.to_owned(), tenant.as_str())
-}
-
 /// The end of the line of deliveries that wait for their endpoint's rate limit.
 #[must_use]
 pub fn line(tenant: &TenantId, endpoint: &EndpointId) -> Key {
@@ -386,9 +359,13 @@ pub fn tests(tenant: &TenantId) -> Key {
     Key::new(format!("test/{tenant}"), "test")
 }
 
+mod data_keys;
 mod health;
+mod sweep;
 
+pub use data_keys::{data_key, data_keys};
 pub use health::{DUE_HEALTH, health, health_of};
+pub use sweep::{UNBALANCED_PARTITION, counting, sweep_mark, sweep_partition, sweep_progress, unbalanced};
 
 #[cfg(test)]
 mod tests;

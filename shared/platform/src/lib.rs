@@ -26,9 +26,11 @@ pub mod routes;
 pub mod seal;
 pub mod secrets;
 pub mod settings;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod test_limit;
+pub mod texts;
 #[cfg(any(test, feature = "failpoints"))]
 pub mod warp;
 

@@ -66,7 +66,8 @@ pub struct DeliveryMessage {
     /// The moment that its endpoint's rate limit keeps for it, in milliseconds (`pace`): it is not received before.
     #[serde(rename = "sl", default, skip_serializing_if = "Option::is_none")]
     pub slot_ms: Option<i64>,
-    /// True if it is to find out whether an endpoint on hold answers again: it is attempted although others are held.
+    /// True if it is to find out whether an endpoint on hold answers again: it is attempted although others are held. Only
+    /// while its record is as it was sent, `queued` with a `due_at`: once attempted it is no probe any more.
     #[serde(rename = "pr", default, skip_serializing_if = "std::ops::Not::not")]
     pub probe: bool,
 }

@@ -170,6 +170,12 @@ impl Metrics {
         Self::to(Arc::new(StandardOutput { stack: stack.into() }))
     }
 
+    /// The same lines, as lines of the log at level `debug`: for a run on one machine, whose standard output belongs to scripts.
+    #[must_use]
+    pub fn logged(stack: impl Into<String>) -> Self {
+        Self::to(Arc::new(Log { stack: stack.into() }))
+    }
+
     /// Begins to count for an invocation.
     #[must_use]
     pub fn begin(&self, at: Timestamp) -> Recorder {
@@ -246,6 +252,22 @@ impl Sink for StandardOutput {
         // Whole lines, so that none is torn by a log line; a number that cannot be written must not fail what it counts.
         let mut stdout = io::stdout().lock();
         drop(stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()));
+    }
+}
+
+/// The embedded metric format, in the log.
+#[derive(Debug)]
+struct Log {
+    stack: String,
+}
+
+impl Sink for Log {
+    fn take(&self, numbers: Numbers) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            for document in emf::documents(&self.stack, &numbers) {
+                tracing::debug!(%document, "metrics.counted");
+            }
+        }
     }
 }
 

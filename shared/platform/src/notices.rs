@@ -314,6 +314,7 @@ fn held(event: &StoredEvent, endpoint: &EndpointId) -> DeliveryRecord {
         reason: Some(REASON.to_owned()),
         next_at: None,
         due_at: Some(event.accepted_at),
+        held_at: Some(event.accepted_at),
         expires_at: event.expires_at,
         dropped: false,
         redriven: None,

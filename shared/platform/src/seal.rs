@@ -1,5 +1,6 @@
 //! Secrets at rest: AES-256-GCM under a data key, bound to the tenant and endpoint they belong to, so that a row copied
-//! to another place does not open. Never logs, never prints. Where the data key comes from is `secrets`.
+//! to another place does not open. A sealed value names the version of its key. Never logs, never prints. Where the data
+//! keys come from is `secrets`.
 
 use std::fmt;
 
@@ -15,14 +16,19 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::random::Random;
+use crate::store::data_keys::FIRST_VERSION;
 
 /// Bytes of the data key.
 pub const DATA_KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 /// Bytes of a block of SHA-256: HMAC pads a shorter key with zeros to it (RFC 2104 section 2).
 const BLOCK_BYTES: usize = 64;
-/// First byte of a sealed value: the form of what follows.
-const VERSION: u8 = 1;
+/// First byte of a value that is sealed under the first data key: nonce and ciphertext follow. As every release reads it.
+const UNDER_THE_FIRST: u8 = 1;
+/// First byte of a value that is sealed under a later data key: its version, nonce and ciphertext follow.
+const UNDER_A_NAMED: u8 = 2;
+/// Bytes of a data key's version, big-endian.
+const VERSION_BYTES: usize = 4;
 
 /// A sealed value does not open: another key, another place, or damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +51,25 @@ impl SealedSecrets {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The version of the data key that they are sealed under, as they say themselves; `None`: of no form that is known here.
+    #[must_use]
+    pub fn key_version(&self) -> Option<u32> {
+        self.parts().map(|(version, _)| version)
+    }
+
+    /// The version of the data key, and what follows it.
+    fn parts(&self) -> Option<(u32, &[u8])> {
+        match self.0.split_first()? {
+            (&UNDER_THE_FIRST, rest) => Some((FIRST_VERSION, rest)),
+            (&UNDER_A_NAMED, rest) => {
+                let (version, rest) = rest.split_first_chunk::<VERSION_BYTES>()?;
+                let version = u32::from_be_bytes(*version);
+                (version > FIRST_VERSION).then_some((version, rest))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for SealedSecrets {
@@ -53,9 +78,10 @@ impl fmt::Debug for SealedSecrets {
     }
 }
 
-/// Seals and opens the secrets of endpoints.
+/// Seals and opens the secrets of endpoints under one data key.
 #[derive(Clone)]
 pub struct Sealer {
+    version: u32,
     cipher: Aes256Gcm,
     random: Random,
     derivation: Hmac<Sha256>,
@@ -138,17 +164,29 @@ struct Sealed {
     h: Vec<(String, String)>,
 }
 
-fn place(tenant: &TenantId, endpoint: &EndpointId) -> String {
-    format!("redial/{tenant}/{endpoint}")
+/// What a sealed value is bound to. No id has a slash.
+fn place(version: u32, tenant: &TenantId, endpoint: &EndpointId) -> String {
+    if version == FIRST_VERSION {
+        format!("redial/{tenant}/{endpoint}")
+    } else {
+        format!("redial/{version}/{tenant}/{endpoint}")
+    }
 }
 
 impl Sealer {
-    /// With a data key of 32 bytes.
+    /// With the first data key, of 32 bytes.
     #[must_use]
     pub fn new(data_key: &[u8; DATA_KEY_BYTES], random: Random) -> Self {
+        Self::of_version(FIRST_VERSION, data_key, random)
+    }
+
+    /// With the data key of that version, of 32 bytes.
+    #[must_use]
+    pub fn of_version(version: u32, data_key: &[u8; DATA_KEY_BYTES], random: Random) -> Self {
         let mut block = [0; BLOCK_BYTES];
         block[..DATA_KEY_BYTES].copy_from_slice(data_key);
         Self {
+            version,
             cipher: Aes256Gcm::new(data_key.into()),
             random,
             derivation: Hmac::new(&block.into()),
@@ -165,7 +203,7 @@ impl Sealer {
         mac.finalize().into_bytes().into()
     }
 
-    /// Seals the secrets of one endpoint: version, nonce, ciphertext with tag.
+    /// Seals the secrets of one endpoint.
     ///
     /// # Errors
     /// [`SealError`] in practice never: the text is short.
@@ -189,17 +227,7 @@ impl Sealer {
                 .collect(),
         })
         .map_err(|_| SealError)?;
-        let nonce: [u8; NONCE_BYTES] = self.random.bytes();
-        let place = place(tenant, endpoint);
-        let payload = Payload {
-            msg: &text,
-            aad: place.as_bytes(),
-        };
-        let ciphertext = self
-            .cipher
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| SealError)?;
-        Ok(SealedSecrets([&[VERSION], nonce.as_slice(), &ciphertext].concat()))
+        self.seal_text(tenant, endpoint, &text)
     }
 
     /// Opens what [`Sealer::seal`] sealed for the same endpoint.
@@ -212,19 +240,7 @@ impl Sealer {
         endpoint: &EndpointId,
         sealed: &SealedSecrets,
     ) -> Result<Credentials, SealError> {
-        let Some((&VERSION, rest)) = sealed.0.split_first() else {
-            return Err(SealError);
-        };
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError)?;
-        let place = place(tenant, endpoint);
-        let payload = Payload {
-            msg: ciphertext,
-            aad: place.as_bytes(),
-        };
-        let text = self
-            .cipher
-            .decrypt(&Nonce::from(*nonce), payload)
-            .map_err(|_| SealError)?;
+        let text = self.open_text(tenant, endpoint, sealed)?;
         let Sealed { s, p, a, h } = serde_json::from_slice(&text).map_err(|_| SealError)?;
         let secret = |text: &str| Secret::parse_chosen(text).map_err(|_| SealError);
         let previous = p
@@ -235,87 +251,65 @@ impl Sealer {
             secret: secret(&s)?,
             previous,
             auth: a,
-            headers: CustomHeaders::parse(headers).map_err(|_| SealError)?,
+            headers: CustomHeaders::stored(headers),
         })
+    }
+
+    /// Seals what `older` sealed for an endpoint under this data key: the same text, also what only a newer release
+    /// understands of it.
+    ///
+    /// # Errors
+    /// [`SealError`] if it does not open.
+    pub fn reseal(
+        &self,
+        older: &Self,
+        (tenant, endpoint): (&TenantId, &EndpointId),
+        sealed: &SealedSecrets,
+    ) -> Result<SealedSecrets, SealError> {
+        self.seal_text(tenant, endpoint, &older.open_text(tenant, endpoint, sealed)?)
+    }
+
+    fn seal_text(&self, tenant: &TenantId, endpoint: &EndpointId, text: &[u8]) -> Result<SealedSecrets, SealError> {
+        let nonce: [u8; NONCE_BYTES] = self.random.bytes();
+        let place = place(self.version, tenant, endpoint);
+        let payload = Payload {
+            msg: text,
+            aad: place.as_bytes(),
+        };
+        let ciphertext = self
+            .cipher
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| SealError)?;
+        let version = self.version.to_be_bytes();
+        let begin: &[&[u8]] = if self.version == FIRST_VERSION {
+            &[&[UNDER_THE_FIRST]]
+        } else {
+            &[&[UNDER_A_NAMED], &version]
+        };
+        let rest: &[&[u8]] = &[&nonce, &ciphertext];
+        Ok(SealedSecrets([begin.concat(), rest.concat()].concat()))
+    }
+
+    fn open_text(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        sealed: &SealedSecrets,
+    ) -> Result<Vec<u8>, SealError> {
+        let (version, rest) = sealed.parts().ok_or(SealError)?;
+        if version != self.version {
+            return Err(SealError);
+        }
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError)?;
+        let place = place(version, tenant, endpoint);
+        let payload = Payload {
+            msg: ciphertext,
+            aad: place.as_bytes(),
+        };
+        let text = self.cipher.decrypt(&Nonce::from(*nonce), payload);
+        text.map_err(|_| SealError)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secrets() -> Credentials {
-        let until = Timestamp::from_millis(1_795_000_000_000);
-        Credentials {
-            previous: Some((Secret::from_random([2; 32]), until)),
-            auth: Some(EndpointAuth::Bearer {
-                token: "token".to_owned(),
-            }),
-            headers: CustomHeaders::parse([("X-Tenant", "t1"), ("Authorization", "mine")]).unwrap(),
-            ..Credentials::new(Secret::from_random([1; 32]))
-        }
-    }
-
-    #[test]
-    fn each_header_is_there_once_and_ours_comes_before_theirs() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let standard = vec![pair("x-tenant", "t1"), pair("authorization", "Bearer token")];
-        assert_eq!(secrets().headers(Profile::Standard), standard);
-        let theirs = Credentials {
-            headers: CustomHeaders::parse([("x-webhook-secret", "theirs")]).unwrap(),
-            ..Credentials::new(Secret::parse_chosen("my own").unwrap())
-        };
-        assert_eq!(theirs.headers(Profile::Utel), [pair("x-webhook-secret", "theirs")]);
-        assert_eq!(theirs.headers(Profile::Voicehub), [pair("x-webhook-secret", "my own")]);
-    }
-
-    #[test]
-    fn what_was_sealed_before_there_was_authentication_opens() {
-        let sealed: Sealed = serde_json::from_str(r#"{"s":"whsec_x"}"#).unwrap();
-        assert!(sealed.a.is_none() && sealed.h.is_empty());
-        let plain = Credentials::new(Secret::from_random([1; 32]));
-        let text = serde_json::to_string(&Sealed {
-            s: plain.secret.reveal().to_owned(),
-            p: None,
-            a: None,
-            h: Vec::new(),
-        });
-        assert_eq!(text.unwrap(), format!(r#"{{"s":"{}"}}"#, plain.secret.reveal()));
-    }
-
-    #[test]
-    fn opens_only_where_it_was_sealed() {
-        let sealer = Sealer::new(&[9; 32], Random::seeded(1));
-        let (tenant, endpoint) = (TenantId::parse("acme").unwrap(), EndpointId::mint(1));
-        let sealed = sealer.seal(&tenant, &endpoint, &secrets()).unwrap();
-        assert_eq!(sealer.open(&tenant, &endpoint, &sealed), Ok(secrets()));
-        assert_eq!(sealer.open(&tenant, &EndpointId::mint(2), &sealed), Err(SealError));
-        assert_eq!(
-            sealer.open(&TenantId::parse("other").unwrap(), &endpoint, &sealed),
-            Err(SealError)
-        );
-        assert_eq!(
-            Sealer::new(&[8; 32], Random::seeded(1)).open(&tenant, &endpoint, &sealed),
-            Err(SealError)
-        );
-        for cut in 0..sealed.as_bytes().len() {
-            let torn = SealedSecrets::from_bytes(sealed.as_bytes()[..cut].to_vec());
-            assert_eq!(sealer.open(&tenant, &endpoint, &torn), Err(SealError));
-        }
-    }
-
-    #[test]
-    fn a_derived_key_is_the_same_everywhere_and_another_for_each_purpose() {
-        let derived = |data_key, purpose| Sealer::new(&data_key, Random::seeded(1)).derive_key(purpose);
-        assert_eq!(derived([9; 32], "cursors"), derived([9; 32], "cursors"));
-        assert_ne!(derived([9; 32], "cursors"), derived([9; 32], "portal"));
-        assert_ne!(derived([9; 32], "cursors"), derived([8; 32], "cursors"));
-    }
-
-    #[test]
-    fn an_old_secret_signs_until_its_overlap_ends() {
-        let until = Timestamp::from_millis(1_795_000_000_000);
-        assert_eq!(secrets().signing(until.plus_millis(-1)).len(), 2);
-        assert_eq!(secrets().signing(until).len(), 1);
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! What a function is told by its environment: read once at its start, here and nowhere else. template.yaml sets these; a
 //! missing one is an error, never a default that hides a mistake.
 
+use std::net::IpAddr;
+
 use redial_domain::url::{InvalidOwnHost, OwnHost};
 
 use crate::queue::QueueUrls;
@@ -82,6 +84,23 @@ pub fn extra_authorities() -> String {
     optional("EXTRA_AUTHORITIES").unwrap_or_default()
 }
 
+/// The addresses that deliveries come from, as the operator says for customers who let in no others; empty: they are not fixed.
+///
+/// # Errors
+/// [`SettingsError`] if one is no address: a customer would let in nothing.
+pub fn egress_addresses() -> Result<Vec<IpAddr>, SettingsError> {
+    addresses(&optional("EGRESS_ADDRESSES").unwrap_or_default())
+}
+
+fn addresses(text: &str) -> Result<Vec<IpAddr>, SettingsError> {
+    let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let read: Result<Vec<IpAddr>, _> = given.map(str::parse).collect();
+    read.map_err(|_| SettingsError {
+        name: "EGRESS_ADDRESSES",
+        problem: "is no list of addresses",
+    })
+}
+
 impl Settings {
     /// Reads the environment that template.yaml gives every function.
     ///
@@ -117,5 +136,20 @@ impl Settings {
         urls.filter(|url| !url.is_empty())
             .map(|url| OwnHost::parse(url))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn egress_addresses_are_addresses_or_an_error_at_the_start() {
+        assert_eq!(addresses(""), Ok(Vec::new()));
+        let two = ["203.0.113.7", "2001:db8::7"].map(|text| text.parse().unwrap());
+        assert_eq!(addresses("203.0.113.7, 2001:db8::7"), Ok(two.to_vec()));
+        for wrong in ["203.0.113", "203.0.113.0/24", "gateway.example.com"] {
+            assert!(addresses(wrong).is_err(), "{wrong}");
+        }
     }
 }

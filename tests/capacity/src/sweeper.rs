@@ -1,6 +1,6 @@
 //! The sweeper of the simulation, and the jobs that it asks for: probes, drains, what is due. Attempts nothing.
 
-use redial_domain::hold::{Action, Circuit, DRAIN_PER_S, Happening, next_look_at, next_probe_at};
+use redial_domain::hold::{self, Action, Circuit, DRAIN_PER_S, Happening, next_look_at, next_probe_at};
 
 use crate::bill::{BATCH, reads, units};
 use crate::environment::at;
@@ -70,7 +70,12 @@ impl Simulation<'_> {
         let (now_ms, held) = (self.now_ms, &self.held[endpoint as usize]);
         self.report.bill.reads += (held.len() as f64).min(reads::HELD_LOOK) * reads::HELD;
         let next_of = |delivery: &u32| self.deliveries[*delivery as usize].next_ms;
-        let ready = held.iter().copied().find(|delivery| next_of(delivery) <= now_ms);
+        let is_ready = |delivery: &u32| next_of(delivery) <= now_ms;
+        let ready = if hold::probes_newest(self.health[endpoint as usize].probes) {
+            held.iter().copied().rfind(is_ready)
+        } else {
+            held.iter().copied().find(is_ready)
+        };
         let soonest_ms = held.iter().map(next_of).min();
         let health = &mut self.health[endpoint as usize];
         let since_ms = health.open.map_or(now_ms, |(since_ms, _)| since_ms);

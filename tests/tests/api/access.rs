@@ -96,6 +96,7 @@ impl Route {
             ("POST", "backlog") => json!({"action": "discard", "event_types": ["nothing.there"]}),
             ("POST", "redrive" | "discard") => json!({"reason": "gone", "dry_run": true}),
             ("POST", "validate") => json!({"data": {}}),
+            ("PATCH", "{key}") => json!({"name": "changed"}),
             ("PATCH", _) => json!({"description": "changed"}),
             ("PUT", "{type}") => json!({"schema": {"type": "object"}}),
             ("PUT", _) | ("POST", "rotate") => json!({}),

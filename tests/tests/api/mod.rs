@@ -4,6 +4,7 @@
 mod access;
 mod answers;
 mod backlog;
+mod data_keys;
 mod dead_letters;
 mod deliveries;
 mod deliveries_model;
@@ -16,6 +17,7 @@ mod events;
 mod events_model;
 mod export;
 mod integration;
+mod key_networks;
 mod keys;
 mod own_origin;
 mod parameters;

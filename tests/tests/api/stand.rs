@@ -234,6 +234,7 @@ impl Stand {
             reason: None,
             next_at: None,
             due_at: None,
+            held_at: None,
             expires_at: event.expires_at,
             dropped: false,
             redriven: None,

@@ -170,7 +170,14 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
     assert_eq!((&states[1], &states[3]), (&canceled, &canceled), "{states:?}");
     assert_eq!((states[0].0.as_str(), states[2].0.as_str()), ("succeeded", "dead"));
 
-    // It cannot be read, listed, replayed or posted again; asking again answers the same receipt.
+    nobody_gets_at_it(&world).await;
+    assert_eq!(erase(&world, "events/e1", 200).await, erased);
+    nothing_comes_back(&world, &endpoints).await;
+    world.nothing_is_left().await;
+}
+
+/// It cannot be read, listed, replayed or posted again.
+async fn nobody_gets_at_it(world: &World) {
     let (status, problem) = world
         .request("GET", "/v1/tenants/acme/events/e1", Some(world.key()), &Value::Null)
         .await;
@@ -187,10 +194,11 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
             (&json!("event_erased"), &json!("id"))
         );
     }
-    assert_eq!(erase(&world, "events/e1", 200).await, erased);
+}
 
-    // The queues run dry, the sweeper passes, the endpoint is resumed: nothing comes back.
-    let sent = endpoints.requests(&world);
+/// The queues run dry, the sweeper passes, the endpoint is resumed: nothing comes back, and the ledger has all of it.
+async fn nothing_comes_back(world: &World, endpoints: &Endpoints) {
+    let sent = endpoints.requests(world);
     let resume = format!("/v1/tenants/acme/endpoints/{}/resume", endpoints.held.id);
     world.call("POST", &resume, Value::Null, 200).await;
     world.run_to_the_end().await;
@@ -199,11 +207,10 @@ async fn an_erased_event_leaves_nothing_of_what_it_said_whatever_had_become_of_i
         assert_eq!(world.sweep().await.ledger_difference, 0);
         world.settle().await;
     }
-    assert_eq!(endpoints.requests(&world), sent);
-    assert_eq!(left(&world, CANARY).await, Vec::<String>::new());
+    assert_eq!(endpoints.requests(world), sent);
+    assert_eq!(left(world, CANARY).await, Vec::<String>::new());
     let counts = world.hours("acme").await;
     assert_eq!((counts.matched, counts.difference()), (4, 0), "{counts:?}");
-    world.nothing_is_left().await;
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ fn record(world: &World, endpoint: &Endpoint, event: &str, state: DeliveryState)
         reason: None,
         next_at: None,
         due_at: None,
+        held_at: None,
         expires_at: now.plus_millis(86_400_000),
         dropped: false,
         redriven: None,

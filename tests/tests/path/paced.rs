@@ -333,6 +333,7 @@ async fn unattempted(world: &World, event: &str, endpoint: &Endpoint) -> Deliver
         reason: None,
         next_at: None,
         due_at: None,
+        held_at: None,
         expires_at: stored.expires_at,
         dropped: false,
         redriven: None,

@@ -4,6 +4,7 @@
 mod erasing;
 mod pacing;
 mod probing;
+mod rotating;
 mod scenarios;
 mod secrets;
 

@@ -30,6 +30,7 @@ pub(super) async fn every_branch(gate: &Arc<Gate>) {
     Box::pin(super::pacing::pacing(&World::behind(gate).await)).await;
     Box::pin(super::probing::probing(&World::behind(gate).await)).await;
     Box::pin(super::erasing::erasing(&World::behind(gate).await)).await;
+    Box::pin(super::rotating::rotating(&World::behind(gate).await)).await;
 }
 
 pub(super) fn event(id: &str) -> Value {

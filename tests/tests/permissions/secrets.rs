@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use redial_domain::signature::Secret;
-use redial_domain::{EndpointId, TenantId};
+use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_local::connector::{Answer, Service, dynamodb_client, kms_client};
 use redial_local::dynamodb::Dynamo;
 use redial_local::kms::Kms;
 use redial_local::template::Template;
 use redial_platform::seal::Credentials;
-use redial_platform::secrets::{DataKeyError, Secrets, SecretsError};
+use redial_platform::secrets::{DataKeyError, MAX_AGE_MS, Secrets, SecretsError};
 use redial_platform::store::Tables;
-use redial_platform::{Random, Store};
+use redial_platform::store::data_keys::DataKeys;
+use redial_platform::{Clock, Random, Store};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, World, gate};
@@ -48,6 +49,7 @@ impl<S: Service> Service for Counting<S> {
 struct Shared {
     dynamo: Dynamo,
     kms: Kms,
+    clock: Clock,
     reads: Arc<AtomicUsize>,
     unwraps: Arc<AtomicUsize>,
     failures: Arc<AtomicUsize>,
@@ -62,6 +64,7 @@ impl Shared {
         Self {
             dynamo,
             kms: Kms::new("SecretsKey", &[5; 32], Random::System),
+            clock: Clock::manual(Timestamp::from_millis(1_795_000_000_000)),
             reads: Arc::default(),
             unwraps: Arc::default(),
             failures: Arc::default(),
@@ -84,7 +87,17 @@ impl Shared {
             asked: Arc::clone(&self.unwraps),
             failures: Arc::clone(&self.failures),
         });
-        Secrets::new(Store::new(dynamodb, tables), kms, self.kms.arn(), Random::seeded(6))
+        let store = Store::new(dynamodb, tables);
+        Secrets::new(store, kms, self.kms.arn(), self.clock.clone(), Random::seeded(6))
+    }
+
+    /// The tables, uncounted.
+    fn store(&self) -> Store {
+        let tables = Tables {
+            config: "ConfigTable".to_owned(),
+            events: "EventsTable".to_owned(),
+        };
+        Store::new(dynamodb_client(self.dynamo.clone()), tables)
     }
 
     /// Calls of DynamoDB and KMS since the last look.
@@ -111,16 +124,22 @@ async fn concurrent_first_uses_share_one_fetch_and_later_ones_need_none() {
         .seal(&tenant, &endpoint, &credentials())
         .await
         .unwrap();
-    // Looked for, made, stored, and unwrapped.
-    assert_eq!(shared.calls(), (2, 2));
+    // Which is the newest, looked for, made, stored, and unwrapped.
+    assert_eq!(shared.calls(), (3, 2));
     let secrets = shared.environment();
     assert_eq!(shared.calls(), (0, 0), "nothing is asked before the first use");
     let opened = join_all((0..10).map(|_| secrets.open(&tenant, &endpoint, &sealed))).await;
     assert!(opened.into_iter().all(|opened| opened.unwrap() == credentials()));
     assert_eq!(shared.calls(), (1, 1));
     secrets.open(&tenant, &endpoint, &sealed).await.unwrap();
-    secrets.derive_key("cursors").await.unwrap();
     assert_eq!(shared.calls(), (0, 0));
+    // Which is the newest, for a while.
+    secrets.derive_key("cursors").await.unwrap();
+    secrets.derive_key("cursors").await.unwrap();
+    assert_eq!(shared.calls(), (1, 0));
+    shared.clock.advance_to(shared.clock.now().plus_millis(MAX_AGE_MS));
+    secrets.derive_key("cursors").await.unwrap();
+    assert_eq!(shared.calls(), (1, 0));
 }
 
 #[tokio::test]
@@ -173,6 +192,66 @@ async fn environments_that_make_the_data_key_at_once_agree_on_the_first() {
 }
 
 #[tokio::test]
+async fn environments_that_know_the_old_data_key_pick_up_the_new_one() {
+    let shared = Shared::new().await;
+    let (tenant, endpoint) = place();
+    let (warm, signs, credentials) = (shared.environment(), shared.environment(), credentials());
+    let old = warm.seal(&tenant, &endpoint, &credentials).await.unwrap();
+    signs.open(&tenant, &endpoint, &old).await.unwrap();
+    let old_key = warm.derive_key("cursors").await.unwrap();
+    // Another environment rotates.
+    let rotates = shared.environment();
+    rotates.prepare(2).await.unwrap();
+    let store = shared.store();
+    let keys = DataKeys {
+        current: 2,
+        readable: vec![1],
+        ..DataKeys::default()
+    };
+    let revision = store.put_data_keys(&keys, 0).await.unwrap();
+    shared.calls();
+    // Who signs knows the new key by the value, and asks for it once; what it knew stays known.
+    let new = rotates.reseal(2, (&tenant, &endpoint), &old).await.unwrap().unwrap();
+    assert_eq!(rotates.reseal(2, (&tenant, &endpoint), &new).await.unwrap(), None);
+    shared.calls();
+    for _ in 0..2 {
+        assert_eq!(signs.open(&tenant, &endpoint, &new).await.unwrap(), credentials);
+        assert_eq!(signs.open(&tenant, &endpoint, &old).await.unwrap(), credentials);
+    }
+    assert_eq!(shared.calls(), (1, 1));
+    // Who seals, at once; who derives, soon, and knows what others derive before that.
+    let sealed = warm.seal(&tenant, &endpoint, &credentials).await.unwrap();
+    assert_eq!(sealed.key_version(), Some(2));
+    let behind = shared.environment();
+    let new_key = warm.derive_key("cursors").await.unwrap();
+    assert_eq!((old_key.version, new_key.version), (1, 2));
+    assert_ne!(old_key.key, new_key.key);
+    for known in [&old_key, &new_key] {
+        let derived = behind.derived_key("cursors", known.version).await.unwrap().unwrap();
+        assert_eq!(derived.key, known.key);
+    }
+    assert!(
+        behind.derived_key("cursors", 3).await.unwrap().is_none(),
+        "nobody made it"
+    );
+    // Retired: what was derived from it is known to nobody any more.
+    let keys = DataKeys {
+        readable: Vec::new(),
+        ..keys
+    };
+    store.put_data_keys(&keys, revision).await.unwrap();
+    store.retire_data_key(1, shared.clock.now()).await.unwrap();
+    shared.clock.advance_to(shared.clock.now().plus_millis(MAX_AGE_MS));
+    assert!(behind.derived_key("cursors", 1).await.unwrap().is_none());
+    let opened = behind.open(&tenant, &endpoint, &old).await;
+    assert!(
+        matches!(&opened, Err(SecretsError::DataKey(error)) if matches!(**error, DataKeyError::Missing { version: 1 }))
+    );
+    assert_eq!(behind.open(&tenant, &endpoint, &new).await.unwrap(), credentials);
+    assert_eq!(format!("{new_key:?}"), "DerivedKey(redacted, version 2)");
+}
+
+#[tokio::test]
 async fn whoever_only_opens_never_makes_a_data_key() {
     let shared = Shared::new().await;
     let other = Shared::new().await;
@@ -183,7 +262,9 @@ async fn whoever_only_opens_never_makes_a_data_key() {
         .await
         .unwrap();
     let opened = shared.environment().open(&tenant, &endpoint, &sealed).await;
-    assert!(matches!(&opened, Err(SecretsError::DataKey(error)) if matches!(**error, DataKeyError::Missing)));
+    assert!(
+        matches!(&opened, Err(SecretsError::DataKey(error)) if matches!(**error, DataKeyError::Missing { version: 1 }))
+    );
     assert_eq!(shared.calls(), (1, 0));
     // One that is there and does not fit is another fault.
     shared

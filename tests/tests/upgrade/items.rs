@@ -17,6 +17,7 @@ use redial_local::template::Template;
 use redial_platform::auth::{self, Scope};
 use redial_platform::seal::{Credentials, Sealer};
 use redial_platform::store::config::{ApiKey, Change, Tenant};
+use redial_platform::store::counting::{Counting, Round};
 use redial_platform::store::deliveries::{AttemptRecord, DeliveryRecord};
 use redial_platform::store::due::Due;
 use redial_platform::store::events::StoredEvent;
@@ -112,6 +113,7 @@ fn delivery(name: &str, state: DeliveryState) -> DeliveryRecord {
         reason: None,
         next_at: None,
         due_at: None,
+        held_at: None,
         expires_at: expires_at(),
         dropped: false,
         redriven: None,
@@ -214,6 +216,14 @@ fn mark() -> SweepMark {
     }
 }
 
+fn round() -> Round {
+    Round {
+        progress: keys::hour_of(now()),
+        after: None,
+        whole: None,
+    }
+}
+
 fn sealer() -> Sealer {
     Sealer::new(&[9; 32], Random::seeded(1))
 }
@@ -255,6 +265,7 @@ fn endpoint() -> Endpoint {
         created_at: now(),
         updated_at: now(),
         kept_until: None,
+        kept_at: None,
     }
 }
 
@@ -306,7 +317,7 @@ impl Bench {
         let change = Change::PutEndpoint(&mut endpoint(), &sealed);
         assert_eq!(store.change(&tenant(), 1, change).await.unwrap(), 2);
         store.put_api_key(&api_key()).await.unwrap();
-        assert!(store.put_wrapped_data_key(vec![1, 2, 3]).await.unwrap());
+        assert!(store.put_wrapped_data_key(1, vec![1, 2, 3]).await.unwrap());
     }
 
     async fn write_events(&self) {
@@ -341,7 +352,7 @@ impl Bench {
             .await
             .unwrap();
         store.put_sweep_mark(&tenant(), mark()).await.unwrap();
-        store.put_sweep_progress(keys::hour_of(now())).await.unwrap();
+        store.put_sweep_round(&round()).await.unwrap();
     }
 
     /// Everything in a table, by key.
@@ -385,7 +396,7 @@ impl Bench {
         );
         assert_eq!(store.tenants(None, 10).await.unwrap().items, [settings()]);
         assert_eq!(store.api_key(&api_key().id).await.unwrap(), Some(api_key()));
-        assert_eq!(store.wrapped_data_key().await.unwrap(), Some(vec![1, 2, 3]));
+        assert_eq!(store.wrapped_data_key(1).await.unwrap(), Some(vec![1, 2, 3]));
         for copy in 0..keys::VERSION_COPIES {
             assert_eq!(store.version(&tenant(), copy).await.unwrap(), Some(2));
         }
@@ -446,7 +457,9 @@ impl Bench {
             assert_eq!(hours, [(keys::hour_of(now()), hour())]);
         }
         assert_eq!(store.sweep_mark(&tenant()).await.unwrap(), Some(mark()));
-        assert_eq!(store.sweep_progress().await.unwrap(), Some(keys::hour_of(now())));
+        assert_eq!(store.sweep_round().await.unwrap(), Some(round()));
+        let state = store.sweep_state(&tenant()).await.unwrap();
+        assert_eq!(state, (Some(mark()), Counting::default()));
         assert_eq!(store.active_tenants(now()).await.unwrap(), [tenant()]);
         let mut due = 0;
         for partition in keys::due_partitions() {

@@ -368,6 +368,7 @@ impl World {
             reason: Some("endpoint_paused".to_owned()),
             next_at: None,
             due_at: None,
+            held_at: Some(self.clock.now()),
             expires_at: event.expires_at,
             dropped: false,
             redriven: None,

@@ -24,6 +24,8 @@ pub enum Behaviour {
     FailFirst(usize),
     /// 200; at its first request the whole machine stands still for this long, in milliseconds.
     StallOnce(i64),
+    /// 500 to events whose id begins so, 200 to all others.
+    Refuses(&'static str),
     /// 503 with `Retry-After` to the first requests, then 200.
     RetryAfter { fail_first: usize, seconds: u32 },
 }
@@ -124,7 +126,7 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         .iter()
         .filter(|request| request.id == received.id)
         .count();
-    let echo = received.body.clone();
+    let (echo, id) = (received.body.clone(), received.id.clone());
     server.requests.push(received);
     let status = |status| StatusCode::from_u16(status).unwrap();
     match server.behaviour {
@@ -138,6 +140,7 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
             }
             status(200).into_response()
         }
+        Behaviour::Refuses(prefix) => status(if id.starts_with(prefix) { 500 } else { 200 }).into_response(),
         Behaviour::RetryAfter { fail_first, seconds } if before < fail_first => {
             (status(503), [("retry-after", seconds.to_string())]).into_response()
         }

@@ -1,10 +1,9 @@
 //! The bodies about backlogs, and what is in their answers, as the description of the API has them: exactly what `wish` reads.
 //! Describes; reads nothing.
 
+use redial_platform::texts::{AgentText, TypePatternText};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::endpoint_schema::{AgentText, TypePatternText};
 
 /// A count.
 #[derive(Debug, Serialize, ToSchema)]

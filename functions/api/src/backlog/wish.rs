@@ -1,10 +1,10 @@
 //! What a caller asks of a backlog: which part of it, and what becomes of it. Reads; does nothing.
 
-use redial_domain::endpoint::MAX_RATE_LIMIT;
 use redial_domain::filter::{Filter, TypePattern};
 use redial_domain::{AgentId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::store::lists::Range;
+use redial_replay::take_rate;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -111,7 +111,8 @@ impl Which {
     /// From when on what is held goes by itself, once this part was asked for at `now`.
     fn kept_until(&self, now: Timestamp) -> Option<Timestamp> {
         if self.event_types.is_empty() && self.agents.is_empty() {
-            self.since
+            // What will be accepted until then is delivered as it comes.
+            self.since.map(|since| since.min(now))
         } else {
             Some(now)
         }
@@ -152,18 +153,6 @@ pub(crate) fn refuse_nothing(fields: &Fields, names: &[&'static str]) -> Result<
             "must not be empty: leave it out to ask for all",
         )),
     }
-}
-
-/// Takes a rate.
-///
-/// # Errors
-/// 422 if it is none that a job may have.
-pub(crate) fn take_rate(fields: &mut Fields) -> Result<Option<u32>, Problem> {
-    let rate: Option<u32> = fields.take("rate", "a number from 1 to 500")?;
-    if rate.is_some_and(|rate| !(1..=MAX_RATE_LIMIT).contains(&rate)) {
-        return Err(refuse("rate_invalid", "rate", "must be 1 to 500 deliveries a second"));
-    }
-    Ok(rate)
 }
 
 impl Wish {
@@ -225,6 +214,8 @@ mod tests {
             Some(NOW)
         );
         assert_eq!(kept(r#"{"event_types":["call.*"],"rate":20}"#), Some(NOW));
+        // Of what is yet to come nothing is kept.
+        assert_eq!(kept(r#"{"since":"2999-01-01T00:00:00Z"}"#), Some(NOW));
     }
 
     #[test]

@@ -14,14 +14,16 @@ use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::replays::{MAX_NAMED, ReplayAction, ReplayFilter};
-use redial_replay::{Options, ReplayView};
+use redial_platform::texts::DeliveryText;
+use redial_replay::{Options, ReplayView, take_rate};
 use utoipa::ToSchema;
 
 use super::reasons;
 use crate::Api;
 use crate::access::InTenant;
-use crate::backlog::wish::{refuse_nothing, take_rate};
+use crate::backlog::wish::refuse_nothing;
 use crate::body::{Body, Fields, refuse};
+use crate::replays::Unasked;
 
 pub(super) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(redrive)).with(routes!(discard))
@@ -54,12 +56,6 @@ struct OneLetter {
     #[schema(minimum = 1, maximum = 500)]
     rate: Option<u32>,
 }
-
-/// The id of a delivery.
-#[derive(Debug, ToSchema)]
-#[schema(pattern = r"^[A-Za-z0-9_:-]{1,128}\.[A-Za-z0-9_:-]{1,128}(\.[A-Za-z0-9_:-]{1,128})?$")]
-#[expect(dead_code, reason = "describes a value; the domain reads it")]
-struct DeliveryText(String);
 
 /// Some dead letters. Those that are none, or not any more, are not counted.
 #[derive(Debug, ToSchema)]
@@ -212,12 +208,7 @@ fn filtered(fields: &mut Fields) -> Result<ReplayFilter, Problem> {
     request_body = RedriveWish,
     responses(
         (status = 202, description = "Begun, or counted", body = ReplayView),
-        (status = 400, description = "Not JSON", body = Problem),
-        (status = 401, description = "No valid key", body = Problem),
-        (status = 403, description = "The key may not", body = Problem),
-        (status = 404, description = "No such tenant, or another's", body = Problem),
-        (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong, or what it names is not there", body = Problem),
+        Unasked,
     )
 )]
 async fn redrive(
@@ -241,12 +232,7 @@ async fn redrive(
     request_body = RedriveWish,
     responses(
         (status = 202, description = "Begun, or counted", body = ReplayView),
-        (status = 400, description = "Not JSON", body = Problem),
-        (status = 401, description = "No valid key", body = Problem),
-        (status = 403, description = "The key may not", body = Problem),
-        (status = 404, description = "No such tenant, or another's", body = Problem),
-        (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong, or what it names is not there", body = Problem),
+        Unasked,
     )
 )]
 async fn discard(

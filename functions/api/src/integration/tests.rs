@@ -155,6 +155,7 @@ fn stored(made_ms: i64, members: Value, state: EndpointState) -> Arc<StoredEndpo
             created_at: at(made_ms),
             updated_at: at(made_ms),
             kept_until: None,
+            kept_at: None,
         },
         sealed: SealedSecrets::from_bytes(vec![1]),
     })

@@ -1,6 +1,7 @@
 //! The bodies that ask for a replay, as the description of the API shows them. `request` reads their fields one by one: what is
 //! said here and what is taken there must be the same.
 
+use redial_platform::texts::{AgentText, EndpointText, TypePatternText};
 use utoipa::ToSchema;
 
 /// What is to be delivered again: an event, a delivery, the events of a call, what was for an endpoint in a stretch of time,
@@ -210,25 +211,3 @@ pub(crate) enum ReplayedState {
 #[derive(Debug, ToSchema)]
 #[schema(value_type = bool)]
 pub(crate) struct Missed(#[expect(dead_code, reason = "describes a value; `asked` reads it")] bool);
-
-/// The name of an event type, or a prefix as `call.*`.
-#[derive(Debug, ToSchema)]
-#[schema(
-    max_length = 128,
-    pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?$",
-    example = "call.*"
-)]
-#[expect(dead_code, reason = "describes a value; `asked` reads it")]
-pub(super) struct TypePatternText(String);
-
-/// The id of an agent, neither `null` nor `undefined`.
-#[derive(Debug, ToSchema)]
-#[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "agt_7")]
-#[expect(dead_code, reason = "describes a value; `asked` reads it")]
-pub(super) struct AgentText(String);
-
-/// The id of an endpoint, neither `null` nor `undefined`.
-#[derive(Debug, ToSchema)]
-#[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$", example = "ep_0123456789ABCDEF")]
-#[expect(dead_code, reason = "describes a value; `asked` reads it")]
-pub(super) struct EndpointText(String);

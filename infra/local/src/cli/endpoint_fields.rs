@@ -10,7 +10,7 @@ use super::secret_text::secret;
 const NONE: &str = "none";
 
 /// Flags of `endpoints create` and `endpoints update`; one that is absent leaves its field as it is.
-#[derive(Debug, Default, Args)]
+#[derive(Default, Args)]
 pub(super) struct EndpointFields {
     /// What it is for
     #[arg(long)]
@@ -82,6 +82,8 @@ pub(super) struct EndpointFields {
     #[arg(long, value_name = "JSON")]
     fields: Option<String>,
 }
+
+super::secret_text::shows_nothing!(EndpointFields);
 
 impl EndpointFields {
     /// The fields that the flags name.

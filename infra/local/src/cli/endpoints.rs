@@ -127,7 +127,7 @@ struct DryRunArgs {
     event: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = HOW)]
 struct CreateArgs {
     #[command(flatten)]
@@ -157,7 +157,7 @@ struct UpdateArgs {
     fields: EndpointFields,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = HOW)]
 struct RotateArgs {
     #[command(flatten)]
@@ -169,6 +169,8 @@ struct RotateArgs {
     #[arg(long, value_name = "SPAN")]
     overlap: Option<Span>,
 }
+
+super::secret_text::shows_nothing!(CreateArgs, RotateArgs);
 
 /// What comes first when an endpoint is shown.
 pub(super) const FIRST_FIELDS: [&str; 8] = [

@@ -1,11 +1,13 @@
-//! `redial keys`: API keys. A key is shown once, when it is made, and never again. The first one of a deployment is made
-//! with the deployer's own AWS credentials: its hash goes into the table, its text nowhere but to stdout.
+//! `redial keys`: API keys, and from where they may be used. A key is shown once, when it is made, and never again. The first
+//! one of a deployment is made with the deployer's own AWS credentials: its hash goes into the table, its text nowhere but
+//! to stdout.
 
 use clap::{Args, Subcommand};
+use redial_domain::source::SourceNetworks;
 use redial_platform::auth::{self, Scope};
 use redial_platform::{Clock, Random};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Session;
 use super::connection::ConnectionArgs;
@@ -20,6 +22,9 @@ Examples:
   redial keys create tenant:acme --name 'portal of acme'
   redial keys create ingest --name 'load test' --expires 90d
   redial keys create --stack redial --region eu-central-1
+  redial keys create ingest --name 'call engine' --from 203.0.113.0/24 --from 2001:db8::7
+  redial keys change k7f3q2 --from 198.51.100.0/24
+  redial keys change k7f3q2 --from-anywhere
   redial keys list
   redial keys show k7f3q2
   redial keys revoke k7f3q2";
@@ -49,6 +54,8 @@ enum Action {
         /// The key's id
         id: String,
     },
+    /// Change a key's name, or from where it may be used; within a minute it is so everywhere
+    Change(ChangeArgs),
     /// Revoke a key; within a minute nothing accepts it any more
     Revoke {
         /// The key's id
@@ -71,12 +78,62 @@ struct CreateArgs {
     /// How long it is valid, such as 12h or 90d [default: until it is revoked]
     #[arg(long, value_name = "SPAN")]
     expires: Option<Span>,
+    /// An address or a network that it may be used from, such as 203.0.113.0/24; repeat it [default: from anywhere]
+    #[arg(long, value_name = "NETWORK")]
+    from: Vec<String>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// What it is for, at most 200 characters
+    #[arg(long)]
+    name: Option<String>,
+    /// An address or a network that it may be used from alone, such as 203.0.113.0/24; repeat it. Others are taken away
+    #[arg(long, value_name = "NETWORK")]
+    from: Vec<String>,
+    /// Let it be used from anywhere
+    #[arg(long, conflicts_with = "from")]
+    from_anywhere: bool,
+}
+
+#[derive(Debug, Args)]
+struct ChangeArgs {
+    /// The key's id
+    id: String,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+impl Changes {
+    fn body(self) -> Value {
+        let mut body = json!({});
+        if let Some(name) = self.name {
+            body["name"] = json!(name);
+        }
+        if self.from_anywhere {
+            body["allowed_networks"] = Value::Null;
+        } else if !self.from.is_empty() {
+            body["allowed_networks"] = json!(self.from);
+        }
+        body
+    }
+}
+
 /// Columns of a key that was made, first to last.
-const MADE: [&str; 5] = ["id", "key", "scope", "name", "expires_at"];
+const MADE: [&str; 6] = ["id", "key", "scope", "name", "expires_at", "allowed_networks"];
+/// What is shown of a key, first to last.
+const SHOWN: [&str; 7] = [
+    "id",
+    "scope",
+    "name",
+    "created_at",
+    "last_used_at",
+    "expires_at",
+    "allowed_networks",
+];
 /// Longest name of a key, in characters: as the API takes it.
 const MAX_NAME_CHARS: usize = 200;
 /// Longest life of a key that expires, in seconds: as the API takes it.
@@ -88,6 +145,7 @@ const FIRST_KEY: &str = "made with redial keys create --stack";
 async fn create_in(
     stack: &Stack,
     (scope, name, expires): (&Scope, &str, Option<Span>),
+    networks: Option<SourceNetworks>,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let store = stack.store()?;
@@ -99,6 +157,7 @@ async fn create_in(
     let url = stack.api()?;
     let now = Clock::System.now();
     let (text, mut key) = auth::mint(&Random::System, scope, name, now);
+    key.allowed_networks = networks;
     key.expires_at = expires.map(|expires| now.plus_millis(expires.as_secs() * 1_000));
     let put = store.put_api_key(&key).await;
     put.map_err(|error| StackError::store("dynamodb:PutItem", error))?;
@@ -109,6 +168,7 @@ async fn create_in(
         "name": key.name,
         "created_at": key.created_at,
         "expires_at": key.expires_at,
+        "allowed_networks": key.allowed_networks,
         "url": url,
     });
     let shown = if output.is_json() {
@@ -148,9 +208,13 @@ async fn create(args: CreateArgs, connection: &ConnectionArgs) -> Result<(), Cli
         {
             return Err(CliError::usage("a key expires within ten years, or never"));
         }
+        let networks = (!args.from.is_empty()).then(|| SourceNetworks::try_from(args.from.clone()));
+        let networks = networks
+            .transpose()
+            .map_err(|invalid| CliError::usage(invalid.to_string()))?;
         if let Some(stack) = args.stack.open().await? {
             let wanted = (&scope, name, args.expires);
-            return create_in(&stack, wanted, &mut Output::to_stdout(connection.json)).await;
+            return create_in(&stack, wanted, networks, &mut Output::to_stdout(connection.json)).await;
         }
     }
     let mut body = json!({ "scope": scope });
@@ -159,6 +223,9 @@ async fn create(args: CreateArgs, connection: &ConnectionArgs) -> Result<(), Cli
     }
     if let Some(name) = args.name {
         body["name"] = json!(name);
+    }
+    if !args.from.is_empty() {
+        body["allowed_networks"] = json!(args.from);
     }
     let mut session = Session::open(connection)?;
     let made = session.client.send(Method::POST, &["v1", "keys"], Some(&body)).await?;
@@ -185,10 +252,13 @@ pub(super) async fn run(args: KeysArgs) -> Result<Finish, CliError> {
         Action::Show { id } => {
             let mut session = Session::open(&args.connection)?;
             let key = session.client.get(&["v1", "keys", &id], &[]).await?;
-            session.show(
-                &key,
-                &["id", "scope", "name", "created_at", "last_used_at", "expires_at"],
-            )?;
+            session.show(&key, &SHOWN)?;
+        }
+        Action::Change(ChangeArgs { id, changes }) => {
+            let mut session = Session::open(&args.connection)?;
+            let path = ["v1", "keys", &id];
+            let key = session.client.send(Method::PATCH, &path, Some(&changes.body())).await?;
+            session.show(&key, &SHOWN)?;
         }
         Action::Revoke { id } => {
             let mut session = Session::open(&args.connection)?;

@@ -22,6 +22,7 @@ mod moment;
 mod output;
 mod replay;
 mod secret_text;
+mod secrets;
 mod send;
 mod serve_args;
 mod stack;
@@ -96,6 +97,7 @@ enum Command {
     Statistics(statistics::StatisticsArgs),
     Tenants(tenants::TenantsArgs),
     Keys(keys::KeysArgs),
+    Secrets(secrets::SecretsArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Doctor(Box<doctor::DoctorArgs>),
 }
@@ -197,6 +199,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Doctor(args)) => doctor::run(*args).await,
         Some(Command::Keys(args)) => keys::run(args).await,
+        Some(Command::Secrets(args)) => secrets::run(args).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args).await,
     };
     match finish {

@@ -14,6 +14,19 @@ begins with @ is written with @@.";
 /// Longest file that holds a secret, in bytes: anything longer is another file.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
 
+/// `Debug` for arguments among which are secrets: their name and nothing else.
+macro_rules! shows_nothing {
+    ($($name:ident),+) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        })+
+    };
+}
+
+pub(super) use shows_nothing;
+
 /// The secret that an argument stands for.
 ///
 /// # Errors

@@ -46,6 +46,9 @@ pub struct ServeArgs {
     /// Seconds to wait after each failed attempt, replacing the default delays; one more attempt than delays
     #[arg(long, value_name = "SECONDS,..")]
     pub schedule: Option<Schedule>,
+    /// PEM file of certificate authorities to trust besides the public ones, for receivers of your own with TLS
+    #[arg(long, value_name = "FILE")]
+    pub extra_authorities: Option<PathBuf>,
     /// The template to take queue settings from, instead of the one built in
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,

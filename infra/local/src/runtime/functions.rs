@@ -1,6 +1,7 @@
 //! The functions, wired as their `main.rs` wire them on Lambda, to the services of this process. Their names are those of
 //! the template.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -17,6 +18,7 @@ use redial_platform::metrics::Metrics;
 use redial_platform::queue::{QueueUrls, Queues};
 use redial_platform::seal::DATA_KEY_BYTES;
 use redial_platform::secrets::Secrets;
+use redial_platform::store::data_keys::FIRST_VERSION;
 use redial_platform::store::{StoreError, Tables};
 use redial_platform::{Clock, Random, Store};
 use redial_replay::Replay;
@@ -55,6 +57,8 @@ pub struct FunctionSettings {
     pub default_retry: RetryPolicy,
     /// What the key of KMS is derived from, under which the endpoints' secrets lie; kept in the data folder.
     pub secrets_key: [u8; DATA_KEY_BYTES],
+    /// The addresses that deliveries come from, as `GET /v1` names them; none: they are not fixed.
+    pub egress_addresses: Vec<IpAddr>,
     /// The clock of every function.
     pub clock: Clock,
     /// Ids, secrets and jitter.
@@ -81,6 +85,7 @@ impl FunctionSettings {
             targets: AddressPolicy::strict(),
             default_retry: RetryPolicy::default(),
             secrets_key,
+            egress_addresses: Vec::new(),
             clock: Clock::System,
             random: Random::System,
             resolver: Arc::new(SystemResolver),
@@ -169,7 +174,8 @@ impl Clients<'_> {
             name: faults::KMS,
             faults: self.settings.faults.clone(),
         });
-        Secrets::new(store.clone(), kms, self.kms.arn(), self.settings.random.clone())
+        let (clock, random) = (self.settings.clock.clone(), self.settings.random.clone());
+        Secrets::new(store.clone(), kms, self.kms.arn(), clock, random)
     }
 }
 
@@ -213,6 +219,7 @@ impl Functions {
             policy: settings.targets.clone(),
             own_hosts,
             ingest_url: format!("{}/v1/events", settings.origin),
+            egress_addresses: settings.egress_addresses.clone(),
             default_retry: settings.default_retry.clone(),
             metrics: settings.metrics.clone(),
         });
@@ -248,11 +255,12 @@ impl Functions {
     /// [`FunctionsError::SecretsKey`] if the tables fail.
     pub(super) async fn keep_old_secrets(&self, secrets_key: &[u8; DATA_KEY_BYTES]) -> Result<(), FunctionsError> {
         let kept = async {
-            let has_data_key = self.store.wrapped_data_key().await?.is_some();
+            let has_data_key = self.store.wrapped_data_key(FIRST_VERSION).await?.is_some();
             // Without a tenant nothing was ever sealed: the first secret makes a key of its own.
             let tenants = self.store.tenants(None, 1).await?;
             if !has_data_key && tenants.items.len() + tenants.unreadable > 0 {
-                self.store.put_wrapped_data_key(self.kms.wrap(secrets_key)).await?;
+                let wrapped = self.kms.wrap(secrets_key);
+                self.store.put_wrapped_data_key(FIRST_VERSION, wrapped).await?;
             }
             Ok(())
         };

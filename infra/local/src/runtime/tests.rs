@@ -144,10 +144,11 @@ async fn secrets_of_a_data_folder_from_before_the_kms_are_opened_as_ever() {
         created_at: now,
         updated_at: now,
         kept_until: None,
+        kept_at: None,
     };
     let change = Change::PutEndpoint(&mut endpoint, &sealed);
     store.change(&tenant, version, change).await.unwrap();
-    assert_eq!(store.wrapped_data_key().await.unwrap(), None);
+    assert_eq!(store.wrapped_data_key(1).await.unwrap(), None);
     machine.close().await;
 
     for _ in 0..2 {

@@ -3,18 +3,19 @@
 
 #[cfg(feature = "failpoints")]
 mod fault_build;
+mod log;
 mod output;
 mod server;
 mod signals;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use redial_domain::Invalid;
 use redial_domain::address::NetworkRefusal;
-use redial_platform::settings;
+use redial_egress::InvalidAuthority;
 use redial_platform::store::StoreError;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::ServeArgs;
 use crate::runtime::data_folder::DataFolderError;
@@ -23,13 +24,6 @@ use crate::template::TemplateError;
 use signals::Signals;
 
 pub use server::{STOP_GRACE, Server};
-
-/// What is logged, unless `REDIAL_LOG` says otherwise.
-#[cfg(not(feature = "failpoints"))]
-const LOG_LEVEL: &str = "warn";
-/// Of the fault build, without what the SDK has to say of a connection that is none.
-#[cfg(feature = "failpoints")]
-const LOG_LEVEL: &str = "warn,aws_smithy_runtime::client::http::connection_poisoning=off";
 
 /// Why `redial serve` could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +57,17 @@ pub enum ServeError {
     /// The networks that a local run allows.
     #[error("the local targets cannot be allowed")]
     Targets(#[from] NetworkRefusal),
+    /// `--extra-authorities` names a file that cannot be read.
+    #[error("--extra-authorities: {path} cannot be read")]
+    AuthoritiesFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// `--extra-authorities` names a file without authorities.
+    #[error("--extra-authorities cannot be used")]
+    Authorities(#[from] InvalidAuthority),
     /// The operator's key could not be stored.
     #[error("the operator's key cannot be stored")]
     OperatorKey(#[from] StoreError),
@@ -89,7 +94,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`] says why it could not start or go on.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
-    init_log();
+    log::begin();
     #[cfg(feature = "failpoints")]
     if fault_build::begin().map_err(ServeError::Faults)? {
         return Ok(());
@@ -110,19 +115,4 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         () = signals.next() => output::note("stopped at once: what was under way will be tried again at the next start"),
     }
     Ok(())
-}
-
-/// Logs for people, on stderr: stdout belongs to scripts. A subscriber that is there already stays.
-fn init_log() {
-    let wanted = settings::optional("REDIAL_LOG").unwrap_or_else(|| LOG_LEVEL.to_owned());
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
-        output::note(&format!(
-            "REDIAL_LOG is no filter such as info or redial=debug: {error}"
-        ));
-        EnvFilter::new(LOG_LEVEL)
-    });
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    drop(subscriber.try_init());
 }

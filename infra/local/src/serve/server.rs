@@ -8,7 +8,9 @@ use std::time::Duration;
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::retry::RetryPolicy;
 use redial_platform::auth::KeyText;
+use redial_platform::metrics::Metrics;
 use redial_platform::{Clock, Random, Store};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +28,9 @@ pub const STOP_GRACE: Duration = Duration::from_secs(35);
 
 /// How long a stop waits for requests under way; only then are deliveries waited for.
 const HTTP_GRACE: Duration = Duration::from_secs(5);
+
+/// What the numbers of a local run are of, where a deployment has the name of its stack.
+const STACK: &str = "redial-serve";
 
 /// What a local run allows besides public addresses: this machine, so that a receiver on it can be tried out.
 pub(super) const LOCAL_TARGETS: [&str; 1] = ["127.0.0.1/32"];
@@ -68,12 +73,14 @@ impl Server {
         let key = folder.operator_key(&random, clock.now())?;
         let settings = FunctionSettings {
             targets: targets(args.strict_targets)?,
+            extra_roots: authorities(args.extra_authorities.as_deref())?,
             default_retry: match &args.schedule {
                 Some(schedule) => RetryPolicy::from_delays(schedule.delays_s().to_vec())?,
                 None => RetryPolicy::default(),
             },
             clock: clock.clone(),
             faults: Faults::told(&clock),
+            metrics: Metrics::logged(STACK),
             ..FunctionSettings::new(url.as_str(), secrets_key)
         };
         let storage = Storage::Folder(folder.path().to_owned());
@@ -172,13 +179,25 @@ fn targets(strict: bool) -> Result<AddressPolicy, ServeError> {
     Ok(AddressPolicy::with_local(AllowedNetworks::parse(LOCAL_TARGETS)?, true))
 }
 
-/// Stores the operator's key if it is not there: at the first start, or after somebody revoked it. Its last use stays.
+/// The certificate authorities that a receiver of one's own may have its certificate from.
+fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, ServeError> {
+    let Some(path) = file else { return Ok(Vec::new()) };
+    let unread = |source| ServeError::AuthoritiesFile {
+        path: path.to_owned(),
+        source,
+    };
+    let pem = std::fs::read(path).map_err(unread)?;
+    Ok(redial_egress::authorities_of_pem(&pem)?)
+}
+
+/// Stores the operator's key if it is not there: at the first start, or after somebody revoked it or allowed it from some
+/// networks only. Who can read its file and start this process is not shut out. Its last use stays.
 async fn store_key(store: &Store, key: &KeyText, clock: &Clock) -> Result<(), ServeError> {
     let Some(wanted) = data_folder::stored(key, clock.now()) else {
         return Ok(());
     };
     match store.api_key(&wanted.id).await? {
-        Some(there) if there.hash == wanted.hash => return Ok(()),
+        Some(there) if there.hash == wanted.hash && there.allowed_networks.is_none() => return Ok(()),
         Some(_) => {
             store.delete_api_key(&wanted.id).await?;
         }

@@ -135,6 +135,23 @@ fn an_endpoint_has_at_most_twenty_headers_each_once() {
 }
 
 #[test]
+fn a_stored_header_that_is_older_than_a_rule_is_left_out_and_the_others_stay() {
+    let stored = [
+        ("x-a", "1"),
+        ("svix-id", "x"),
+        ("X-A", "2"),
+        ("x-b", "a\r\nb"),
+        ("x-c", "3"),
+    ];
+    let kept = CustomHeaders::stored(stored);
+    let kept: Vec<(&str, &str)> = kept.iter().map(|header| (header.name(), header.value())).collect();
+    assert_eq!(kept, [("x-a", "1"), ("x-c", "3")]);
+    let names: Vec<String> = (0..=MAX_CUSTOM_HEADERS).map(|n| format!("x-{n}")).collect();
+    let many = CustomHeaders::stored(names.iter().map(|name| (name.as_str(), "v")));
+    assert_eq!(many.iter().count(), MAX_CUSTOM_HEADERS);
+}
+
+#[test]
 fn a_value_never_shows_in_debug() {
     let headers = CustomHeaders::parse([("x-api-key", "CANARY-SECRET")]).unwrap();
     let shown = format!("{headers:?}");

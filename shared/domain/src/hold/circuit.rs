@@ -51,7 +51,8 @@ pub enum Action {
     Count,
     /// It is put on hold: what is for it is held, and a first probe is due.
     Hold,
-    /// The oldest held delivery whose time has come is sent as a probe; the next look follows on the ladder.
+    /// A held delivery whose time has come, the oldest or the newest by turns, is sent as a probe; the next look follows on
+    /// the ladder.
     Probe,
     /// The hold ends, and a look at what is held is due.
     LetGo,

@@ -14,29 +14,60 @@ const MAX_LABEL_BYTES: usize = 63;
 const LOCALHOST: &str = "localhost";
 
 /// Top-level labels that never belong to the public internet: the IANA Special-Use Domain Names registry (RFC 6761
-/// and later), RFC 6762 appendix G, ICANN's reserved and refused ones, and what home routers hand out.
+/// and later), RFC 6762 appendix G, ICANN's reserved and refused ones, and what home routers, clusters and other naming
+/// systems hand out without asking anybody. None is delegated in the public root: no receiver can be behind one.
 /// The names under `example.com` and its like are reserved too, but resolve publicly and stay usable in documents.
-const SPECIAL_TLDS: [&str; 19] = [
-    "alt",         // RFC 9476
-    "arpa",        // RFC 3172: home.arpa, in-addr.arpa and all the others
-    "corp",        // ICANN 2018: refused, private use
-    "domain",      // routers
-    "example",     // RFC 6761
-    "home",        // ICANN 2018, RFC 6762 G
-    "internal",    // ICANN 2024: private use; metadata.google.internal, ec2.internal
-    "intranet",    // RFC 6762 G
-    "invalid",     // RFC 6761
-    "lan",         // RFC 6762 G
-    "local",       // RFC 6762
-    "localdomain", // /etc/hosts of many systems
-    "localhost",   // RFC 6761
-    "mail",        // ICANN 2018
-    "onion",       // RFC 7686
-    "private",     // RFC 6762 G
-    "router",      // routers
-    "test",        // RFC 6761
-    "workgroup",   // Windows
+const SPECIAL_TLDS: [&str; 45] = [
+    "alt",          // RFC 9476
+    "arpa",         // RFC 3172: home.arpa, in-addr.arpa and all the others
+    "belkin",       // routers
+    "bit",          // Namecoin
+    "cluster",      // Kubernetes, with a search list
+    "consul",       // HashiCorp Consul
+    "corp",         // ICANN 2018: refused, private use
+    "default",      // Kubernetes, with a search list: kubernetes.default
+    "dhcp",         // routers
+    "dlink",        // routers
+    "docker",       // Docker
+    "domain",       // routers
+    "example",      // RFC 6761
+    "exit",         // Tor, formerly
+    "gnu",          // GNU Name System
+    "home",         // ICANN 2018, RFC 6762 G
+    "homestation",  // routers
+    "i2p",          // I2P
+    "internal",     // ICANN 2024: private use; metadata.google.internal, ec2.internal
+    "intra",        // private networks
+    "intranet",     // RFC 6762 G
+    "invalid",      // RFC 6761
+    "ip",           // routers
+    "ipa",          // FreeIPA
+    "kube",         // Kubernetes
+    "lan",          // RFC 6762 G
+    "loc",          // private networks
+    "local",        // RFC 6762
+    "localdomain",  // /etc/hosts of many systems
+    "localdomain4", // /etc/hosts of Red Hat's
+    "localdomain6", // /etc/hosts of Red Hat's
+    "localhost",    // RFC 6761
+    "localnet",     // private networks
+    "lxd",          // LXD
+    "mail",         // ICANN 2018
+    "onion",        // RFC 7686
+    "priv",         // private networks
+    "private",      // RFC 6762 G
+    "router",       // routers
+    "svc",          // Kubernetes, with a search list
+    "test",         // RFC 6761
+    "vagrant",      // Vagrant
+    "vm",           // virtual machines
+    "workgroup",    // Windows
+    "zkey",         // GNU Name System
 ];
+
+/// Names below public top-level labels that are a cloud's metadata service and nothing else. The resolver refuses their
+/// addresses anyway; here the customer is told at once.
+const METADATA_NAMES: [&str; 2] = ["metadata.goog", "metadata.tencentyun.com"];
 
 /// Checks the host `given` in a URL against `canonical`, what the WHATWG parser made of it.
 pub(super) fn check(given: &str, canonical: &str, policy: &AddressPolicy) -> Result<(), UrlRefusal> {
@@ -52,6 +83,7 @@ pub(super) fn check(given: &str, canonical: &str, policy: &AddressPolicy) -> Res
     }
     match labels.last() {
         Some(top) if SPECIAL_TLDS.contains(top) => Err(UrlRefusal::SpecialName),
+        _ if METADATA_NAMES.contains(&canonical) => Err(UrlRefusal::SpecialName),
         Some(_) if labels.len() >= 2 => Ok(()),
         _ => Err(UrlRefusal::SpecialName),
     }
@@ -77,12 +109,44 @@ fn is_canonical(given: &str, canonical: &str) -> bool {
     if readable.is_err() || idna::domain_to_ascii(&unicode).ok().as_deref() != Some(canonical) {
         return false;
     }
+    if unicode.contains(is_like_a_delimiter) {
+        return false;
+    }
     let (given, canonical, unicode) = (given.split('.'), canonical.split('.'), unicode.split('.'));
     given.clone().count() == canonical.clone().count()
         && given.clone().count() == unicode.clone().count()
         && given
             .zip(canonical.zip(unicode))
             .all(|(given, (ascii, unicode))| given.eq_ignore_ascii_case(ascii) || equals_but_for_case(given, unicode))
+}
+
+/// Characters that IDNA as browsers read it leaves in a name although they look like what ends a label or a host: slashes,
+/// colons and dots. `example.com⁄hook.evil.example` reads as a path and is a name.
+const fn is_like_a_delimiter(c: char) -> bool {
+    matches!(
+        c,
+        '\u{0337}'
+            | '\u{0338}'
+            | '\u{0589}'
+            | '\u{05c3}'
+            | '\u{06d4}'
+            | '\u{0701}'
+            | '\u{0702}'
+            | '\u{1735}'
+            | '\u{2027}'
+            | '\u{2044}'
+            | '\u{2215}'
+            | '\u{2216}'
+            | '\u{2236}'
+            | '\u{2571}'
+            | '\u{2572}'
+            | '\u{29f5}'
+            | '\u{29f6}'
+            | '\u{29f8}'
+            | '\u{29f9}'
+            | '\u{a4f8}'
+            | '\u{a789}'
+    )
 }
 
 /// Whether `given` is `lower` with some letters in upper case: character by character and in both directions, so

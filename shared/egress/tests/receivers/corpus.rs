@@ -1,16 +1,21 @@
-//! Every row of `hostile-resolutions.tsv`: refused sets through a whole request, accepted ones through the vetting
-//! alone (they are public addresses, and no test connects to those).
+//! Every row of `hostile-resolutions.tsv` and of our own additions to it: refused sets through whole requests, a delivery
+//! and a test send; accepted ones through the vetting alone (they are public addresses, and no test connects to those).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use redial_domain::address::AddressPolicy;
-use redial_domain::outcome::FailureCode;
+use redial_domain::outcome::{FailureCode, Outcome};
 use redial_egress::vet;
+use tokio::task::JoinSet;
 
 use crate::canary::Canary;
 use crate::fixtures::{AMPLE, Setup, TableAnswer, failed};
 
-const CORPUS: &str = include_str!("../../../../tests/data/hostile-resolutions.tsv");
+const CORPUS: [&str; 2] = [
+    include_str!("../../../../tests/data/hostile-resolutions.tsv"),
+    include_str!("../../../../tests/data/hostile-resolutions-more.tsv"),
+];
 
 fn answer(set: &str) -> TableAnswer {
     match set {
@@ -21,13 +26,22 @@ fn answer(set: &str) -> TableAnswer {
     }
 }
 
+/// What a request to a name that is refused ends with.
+fn refusal_of(last: &TableAnswer, policy: &AddressPolicy) -> FailureCode {
+    let spoiled = |addresses: &[IpAddr]| addresses.iter().any(|ip| !policy.permits(*ip));
+    match last {
+        TableAnswer::Addresses(addresses) if spoiled(addresses) => FailureCode::Blocked,
+        TableAnswer::Addresses(_) | TableAnswer::NotResolved | TableAnswer::Never => FailureCode::DnsFailed,
+    }
+}
+
 #[tokio::test]
 async fn every_row_gets_its_verdict_by_the_last_answer() {
     let canary = Canary::perch().await;
     let policy = AddressPolicy::strict();
-    let setup = Setup::with(policy.clone(), Vec::new());
-    let (mut accepted, mut refused) = (0, 0);
-    for (number, line) in CORPUS.lines().enumerate() {
+    let setup = Arc::new(Setup::with(policy.clone(), Vec::new()));
+    let (mut accepted, mut requests) = (0, JoinSet::new());
+    for (number, line) in CORPUS.iter().flat_map(|corpus| corpus.lines()).enumerate() {
         let columns: Vec<&str> = line.split('\t').collect();
         let [name, sets, verdict, why] = columns[..] else {
             panic!("four columns: {line}")
@@ -44,21 +58,22 @@ async fn every_row_gets_its_verdict_by_the_last_answer() {
         }
         // The corpus's own names end in .test, which is no target at all: the verdict is about the addresses.
         let host = format!("row{number}.example.com");
-        let addresses: Vec<IpAddr> = match &last {
-            TableAnswer::Addresses(addresses) => addresses.clone(),
-            TableAnswer::NotResolved | TableAnswer::Never => Vec::new(),
-        };
+        let url = format!("https://{host}:{}/", canary.port());
+        let expected = refusal_of(&last, &policy);
         // What was vetted at registration or before is over: only the answer of this connection counts.
         setup.table.set(&host, vec![last]);
-        let code = failed(setup.post(&format!("https://{host}:{}/", canary.port()), AMPLE).await);
-        let expected = if addresses.is_empty() {
-            FailureCode::DnsFailed
-        } else {
-            FailureCode::Blocked
-        };
-        assert_eq!(code, expected, "{name}: {why}");
-        refused += 1;
+        let (setup, about) = (Arc::clone(&setup), format!("{name}: {why}"));
+        requests.spawn(async move {
+            assert_eq!(failed(setup.post(&url, AMPLE).await), expected, "{about}");
+            let probed = setup.probe(&url, AMPLE).await;
+            assert_eq!(probed.outcome, Outcome::Failed(expected), "{about}");
+            assert!(probed.connected_to.is_none() && probed.addresses.is_empty(), "{about}");
+        });
     }
-    assert!(accepted > 15 && refused > 35, "{accepted} accepted, {refused} refused");
+    let refused = requests.len();
+    while let Some(ended) = requests.join_next().await {
+        ended.unwrap();
+    }
+    assert!(accepted > 60 && refused > 180, "{accepted} accepted, {refused} refused");
     canary.assert_never_reached().await;
 }

@@ -36,6 +36,9 @@ pub enum Change<'a> {
     Release(&'a mut Endpoint, &'a SealedSecrets),
     /// An endpoint is put on hold because it fails, or let go. Its own `version` stays: nobody has changed it.
     Hold(&'a EndpointId, Option<&'a Hold>),
+    /// The secrets of endpoints are sealed under another data key, at most [`MAX_CHANGED_ENDPOINTS`] with at most
+    /// [`MAX_CHANGED_BYTES`]: the same secrets, so each one's own `version` stays.
+    Reseal(&'a [(EndpointId, SealedSecrets)]),
     /// An endpoint is deleted.
     DeleteEndpoint(&'a EndpointId),
     /// One of the tenant's own event types is made or set.
@@ -78,6 +81,10 @@ impl Store {
                 writes.push(self.put_endpoint(tenant, version, endpoint, sealed, " REMOVE ho"));
             }
             Change::Hold(endpoint, hold) => writes.push(self.put_hold(tenant, endpoint, hold)),
+            Change::Reseal(resealed) => {
+                let resealed = resealed.iter();
+                writes.extend(resealed.map(|(endpoint, sealed)| self.put_sealed(tenant, endpoint, sealed)));
+            }
             Change::DeleteEndpoint(endpoint) => writes.push(self.delete_endpoint(tenant, endpoint)),
             Change::PutEventType(own) => {
                 let item = Item::from(&keys::event_type(tenant, &own.name)).text("j", json(own));
@@ -137,6 +144,16 @@ impl Store {
                 .expression_attribute_values(":ho", s(json(hold))),
             None => update.update_expression("REMOVE ho"),
         };
+        TransactWriteItem::builder().set_update(update.build().ok()).build()
+    }
+
+    /// The write of an endpoint's sealed secrets alone; refused if there is no such endpoint.
+    fn put_sealed(&self, tenant: &TenantId, endpoint: &EndpointId, sealed: &SealedSecrets) -> TransactWriteItem {
+        let update = self
+            .update_endpoint(tenant, endpoint)
+            .condition_expression("attribute_exists(pk)")
+            .update_expression("SET x = :x")
+            .expression_attribute_values(":x", AttributeValue::B(Blob::new(sealed.as_bytes())));
         TransactWriteItem::builder().set_update(update.build().ok()).build()
     }
 

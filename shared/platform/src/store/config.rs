@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint};
 use redial_domain::hold::Hold;
+use redial_domain::source::SourceNetworks;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +140,9 @@ pub struct ApiKey {
     /// From when on it is none any more; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// From where alone it may be used; `None`: from anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_networks: Option<SourceNetworks>,
 }
 
 impl ApiKey {
@@ -263,6 +267,41 @@ impl Store {
         }
     }
 
+    /// Changes a key; `None` if there is none of that id.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if somebody else changed or revoked it meanwhile, and what `apply` refuses.
+    pub async fn change_api_key<E: From<StoreError>>(
+        &self,
+        id: &str,
+        apply: impl FnOnce(&mut ApiKey) -> Result<(), E> + Send,
+    ) -> Result<Option<ApiKey>, E> {
+        let Some(before) = self.get(&self.tables.config, &keys::api_key(id), true).await? else {
+            return Ok(None);
+        };
+        let mut key = read_api_key(&before)?;
+        apply(&mut key)?;
+        let item = Item::from(&keys::api_key(id)).text("j", json(&key));
+        // A use that is noted just now is noted again within the hour.
+        let item = match key.last_used_at {
+            Some(used_at) => item.number("u", used_at.as_millis()),
+            None => item,
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.config)
+            .set_item(Some(item.0));
+        let put = put
+            .condition_expression("j = :before")
+            .expression_attribute_values(":before", s(before.get_text("j").unwrap_or_default()));
+        match put.send().await {
+            Ok(_) => Ok(Some(key)),
+            Err(error) if is_refused(&error) => Err(StoreError::Conflict("the key").into()),
+            Err(error) => Err(dynamo("PutItem")(error).into()),
+        }
+    }
+
     /// Notes when a key was used, if it still exists. Names no attribute but the key's own and `u`: the roles of those who
     /// note it may touch no other, or ingest could make itself an operator.
     ///
@@ -299,34 +338,6 @@ impl Store {
             .send()
             .await;
         Ok(old.map_err(dynamo("DeleteItem"))?.attributes.is_some())
-    }
-
-    /// The data key as KMS wrapped it, if there is one yet.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails or the stored item cannot be read.
-    pub async fn wrapped_data_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let item = self.get(&self.tables.config, &keys::data_key(), true).await?;
-        let wrapped = item.map(|item| Ok(item.need("w", item.get_bytes("w"))?.to_vec()));
-        wrapped.transpose()
-    }
-
-    /// Stores the wrapped data key; false if there is one already, which stays: whoever comes second reads the first one's.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn put_wrapped_data_key(&self, wrapped: Vec<u8>) -> Result<bool, StoreError> {
-        let item = Item::from(&keys::data_key()).bytes("w", wrapped);
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.config)
-            .set_item(Some(item.0));
-        match put.condition_expression("attribute_not_exists(pk)").send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is_refused(&error) => Ok(false),
-            Err(error) => Err(dynamo("PutItem")(error)),
-        }
     }
 }
 

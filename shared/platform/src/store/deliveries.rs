@@ -60,6 +60,8 @@ pub struct DeliveryRecord {
     pub next_at: Option<Timestamp>,
     /// When the sweeper must look at it: a held delivery is sent then, one that was sent from the table sent again.
     pub due_at: Option<Timestamp>,
+    /// Of a held one: since when. Records of earlier releases do not say.
+    pub held_at: Option<Timestamp>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
     /// True for a dead one that its endpoint does not keep: it is counted, and in no list of dead letters.
@@ -102,11 +104,26 @@ impl DeliveryRecord {
             reason: None,
             next_at: None,
             due_at: None,
+            held_at: None,
             expires_at,
             dropped: false,
             redriven: None,
             traceparent: message.traceparent.clone(),
         }
+    }
+
+    /// Makes it one that is held, since now.
+    pub fn hold(&mut self, reason: &str, now: Timestamp) {
+        self.state = DeliveryState::Held;
+        self.reason = Some(reason.to_owned());
+        self.held_at = Some(now);
+    }
+
+    /// The moment that lists have it at: when its event was accepted; of a replay, when that was asked for.
+    #[must_use]
+    pub fn begun_at(&self) -> Timestamp {
+        let asked_at = self.id.replay.as_ref().and_then(ReplayId::asked_at);
+        asked_at.unwrap_or(self.accepted_at)
     }
 
     /// Its key.
@@ -124,6 +141,7 @@ impl DeliveryRecord {
         let state_list = listed.then(|| keys::state_partition(&self.tenant, &self.id.endpoint, self.state));
         // Only what was set aside is written in these states, and 57 bytes rarely make it another write unit.
         let waits = matches!(self.state, DeliveryState::Queued | DeliveryState::Held);
+        let is_held = self.state == DeliveryState::Held;
         let due_list = self.due_at.map(|_| keys::due_partition(self.id.event.as_str()));
         let mut item = Item::from(&self.key())
             .text("st", self.state.as_str())
@@ -138,6 +156,7 @@ impl DeliveryRecord {
             .maybe_text("w", state_list)
             .maybe_text("q", due_list)
             .maybe_number("qt", self.due_at.map(Timestamp::as_millis))
+            .maybe_number("ha", self.held_at.filter(|_| is_held).map(Timestamp::as_millis))
             .maybe_text("tp", self.traceparent.as_deref().filter(|_| waits))
             .number("ttl", self.expires_at.as_secs());
         if let Some(last) = &self.last {
@@ -180,6 +199,7 @@ pub(super) fn read_delivery(item: &Item) -> Result<DeliveryRecord, StoreError> {
         reason: item.get_text("rs").map(str::to_owned),
         next_at: item.get_moment("nx"),
         due_at: item.get_moment("qt"),
+        held_at: item.get_moment("ha"),
         expires_at: Timestamp::from_millis(item.need("ttl", ttl_ms)?),
         // Every other dead one is in its list.
         dropped: state == DeliveryState::Dead && item.get_text("w").is_none() && item.get_text("rd").is_none(),

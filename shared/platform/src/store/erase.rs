@@ -293,6 +293,7 @@ fn canceled(event: &StoredEvent, id: DeliveryId) -> DeliveryRecord {
         reason: Some(REASON.to_owned()),
         next_at: None,
         due_at: None,
+        held_at: None,
         expires_at: event.expires_at,
         dropped: false,
         redriven: None,

@@ -199,7 +199,12 @@ impl Store {
     pub async fn remove_marks(&self, tenant: &TenantId, now: Timestamp) -> Result<(), StoreError> {
         let hours = (-1..ACTIVE_HOURS).map(|hours| now.plus_millis(-hours * HOUR_MS));
         let mut gone: Vec<Key> = hours.map(|hour| keys::active(hour, tenant)).collect();
-        gone.extend([keys::sweep_mark(tenant), keys::unbalanced(tenant), keys::tests(tenant)]);
+        let counted = [
+            keys::sweep_mark(tenant),
+            keys::counting(tenant),
+            keys::unbalanced(tenant),
+        ];
+        gone.extend(counted.into_iter().chain([keys::tests(tenant)]));
         self.delete_all(&self.tables.events, &gone).await
     }
 

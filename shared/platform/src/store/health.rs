@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, Select};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::hold::{HoldReason, Numbers, WINDOW_MS, next_probe_at};
-use redial_domain::{EndpointId, TenantId, Timestamp};
+use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, n, s};
 use crate::item::Item;
@@ -44,6 +44,8 @@ pub struct Health {
     pub probes: u32,
     /// Looks that the sweeper takes yet at what is held, after it was let go.
     pub drain_looks: u32,
+    /// The last job that was asked for to let go what is held: there is no second one while it is at work.
+    pub drain: Option<ReplayId>,
     /// When the sweeper looks at it.
     pub due_at: Option<Timestamp>,
 }
@@ -72,6 +74,7 @@ pub(super) fn read_health(item: &Item, now: Timestamp) -> Health {
         open: item.get_moment("op").map(|since| (since, reason)),
         probes: count("pb"),
         drain_looks: count("dr"),
+        drain: item.get_text("jb").and_then(|text| ReplayId::parse(text).ok()),
         due_at: item.get_moment("qt"),
     }
 }
@@ -151,7 +154,10 @@ impl Store {
         after: &Health,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let set = "SET pb = :pb, dr = :dr, #ttl = :ttl";
+        let mut set = "SET pb = :pb, dr = :dr, #ttl = :ttl".to_owned();
+        if after.drain.is_some() {
+            set.push_str(", jb = :jb");
+        }
         let expression = match after.due_at {
             Some(_) => format!("{set}, q = :q, qt = :qt"),
             None => format!("{set} REMOVE q, qt"),
@@ -160,6 +166,9 @@ impl Store {
             .health_update(tenant, endpoint, &expression, now)
             .expression_attribute_values(":pb", n(after.probes.into()))
             .expression_attribute_values(":dr", n(after.drain_looks.into()));
+        if let Some(drain) = &after.drain {
+            update = update.expression_attribute_values(":jb", s(drain.as_str()));
+        }
         if let Some(due_at) = after.due_at {
             update = update
                 .expression_attribute_values(":q", s(keys::DUE_HEALTH))
@@ -172,6 +181,44 @@ impl Store {
             None => update.condition_expression("attribute_not_exists(qt)"),
         };
         Ok(written(update).await?.is_some())
+    }
+
+    /// Has the sweeper look at what is held for an endpoint at `at`, and once more after that: it is about to be deleted, and
+    /// whoever does not know that yet may hold something still. One that is on hold is looked at anyway.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn look_when_gone(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .health_update(tenant, endpoint, "SET dr = :dr, q = :q, qt = :qt, #ttl = :ttl", now)
+            .condition_expression("attribute_not_exists(op) OR attribute_not_exists(q)")
+            .expression_attribute_values(":dr", n(DRAIN_LOOKS.into()))
+            .expression_attribute_values(":q", s(keys::DUE_HEALTH))
+            .expression_attribute_values(":qt", n(at.as_millis()));
+        written(update).await.map(|_| ())
+    }
+
+    /// Notes which job lets go what is held for an endpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn note_drain(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        drain: &ReplayId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .health_update(tenant, endpoint, "SET jb = :jb, #ttl = :ttl", now)
+            .expression_attribute_values(":jb", s(drain.as_str()));
+        written(update).await.map(|_| ())
     }
 
     /// Forgets how an endpoint answered: somebody asked for it to be delivered to, or it is gone.

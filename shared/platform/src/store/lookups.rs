@@ -1,7 +1,7 @@
 //! Items by their keys, for whoever shows them: one that cannot be read is passed by and counted, so that it does not hide
 //! the others. Whoever decides about deliveries reads strictly instead (`deliveries`, `events`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use redial_domain::{DeliveryId, EndpointId, EventId, ReplayId, TenantId};
 
@@ -118,6 +118,22 @@ impl Store {
         let Some(replay) = &id.replay else { return Ok(false) };
         let key = keys::replayed(tenant, &id.event, &id.endpoint, replay);
         Ok(self.get(&self.tables.events, &key, true).await?.is_some())
+    }
+
+    /// Those of some deliveries that are noted as made by a replay: each was, before its message was sent.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn noted_as_replayed(
+        &self,
+        tenant: &TenantId,
+        ids: HashSet<DeliveryId>,
+    ) -> Result<HashSet<DeliveryId>, StoreError> {
+        let key = |id: &DeliveryId| Some(keys::replayed(tenant, &id.event, &id.endpoint, id.replay.as_ref()?));
+        let mut ids: BTreeMap<Key, DeliveryId> = ids.into_iter().filter_map(|id| Some((key(&id)?, id))).collect();
+        let keys: Vec<Key> = ids.keys().cloned().collect();
+        let noted = self.get_all_unchecked(&self.tables.events, &keys, true).await?;
+        Ok(noted.iter().filter_map(|item| ids.remove(&item.key())).collect())
     }
 
     async fn rows(

@@ -6,6 +6,8 @@ pub mod backlog;
 pub mod calls;
 pub mod change;
 pub mod config;
+pub mod counting;
+pub mod data_keys;
 pub mod deliveries;
 mod died;
 pub mod due;

@@ -2,6 +2,7 @@
 //! that a release before did not have may be missing when it is read.
 
 use redial_domain::delivery::DeliveryState;
+use redial_domain::endpoint::Endpoint;
 use redial_domain::filter::TypePattern;
 use redial_domain::{AgentId, DeliveryId, EndpointId, EventId, ReplayId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ pub struct ReplayFilter {
     pub agents: Vec<AgentId>,
     /// Of events accepted from this moment on.
     pub since: Timestamp,
+    /// Of what is held also that of older events, if it is held since this moment. A release before passes that by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
     /// Of events accepted before this moment; [`OPEN_END`]: until now.
     pub until: Timestamp,
     /// Only in this state; `None`: in any final state.
@@ -102,6 +106,7 @@ impl Default for ReplayFilter {
             event_types: Vec::new(),
             agents: Vec::new(),
             since: Timestamp::default(),
+            held_since: None,
             until: OPEN_END,
             state: None,
             reason: None,
@@ -111,6 +116,29 @@ impl Default for ReplayFilter {
 }
 
 impl ReplaySpec {
+    /// All that is held for an endpoint, of events accepted before `until`, but what somebody chose to keep back.
+    #[must_use]
+    pub fn backlog_of(endpoint: &Endpoint, until: Timestamp) -> Self {
+        let (id, since) = (endpoint.id.clone(), endpoint.drained_since());
+        match endpoint.drains_held_since() {
+            None => Self::Range {
+                endpoint: id,
+                since,
+                until,
+                state: Some(DeliveryState::Held),
+            },
+            held_since => ReplayFilter {
+                endpoints: vec![id],
+                since,
+                held_since,
+                until,
+                state: Some(DeliveryState::Held),
+                ..ReplayFilter::default()
+            }
+            .into(),
+        }
+    }
+
     /// What it asks for, written as a filter.
     #[must_use]
     pub fn filter(&self) -> ReplayFilter {
@@ -157,6 +185,15 @@ impl ReplaySpec {
             || !filter.event_types.is_empty()
             || !filter.agents.is_empty();
         self.is_about_held(endpoint) && filter.endpoints.len() == 1 && !narrowed
+    }
+
+    /// True if it delivers all that goes by itself of what is held for `endpoint`, and nothing else.
+    #[must_use]
+    pub fn releases_all_held(&self, endpoint: &Endpoint) -> bool {
+        let filter = self.filter();
+        self.is_about_all_held(&endpoint.id)
+            && filter.action == ReplayAction::Deliver
+            && filter.since <= endpoint.drained_since()
     }
 
     /// True if it may be of any size: what is held is let go or discarded however much it is.

@@ -16,6 +16,9 @@ use super::{Store, StoreError, dynamo};
 use crate::item::Item;
 use crate::keys::{self, Key};
 
+/// Rows of one page of an endpoint's recorded deliveries.
+const DELIVERIES_PAGE: i32 = 1_000;
+
 /// How far the sweeper has seen a tenant's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepMark {
@@ -103,6 +106,13 @@ impl fmt::Display for CallEvent {
     }
 }
 
+pub(super) fn read_mark(item: &Item) -> Option<SweepMark> {
+    Some(SweepMark {
+        repaired: item.get_moment("re")?,
+        rolled: item.get_moment("ro")?,
+    })
+}
+
 impl Store {
     /// Notes that a tenant is active in the hour of `now`: only active tenants are swept.
     ///
@@ -131,12 +141,7 @@ impl Store {
     /// [`StoreError`] if DynamoDB fails.
     pub async fn sweep_mark(&self, tenant: &TenantId) -> Result<Option<SweepMark>, StoreError> {
         let item = self.get(&self.tables.events, &keys::sweep_mark(tenant), true).await?;
-        Ok(item.and_then(|item| {
-            Some(SweepMark {
-                repaired: item.get_moment("re")?,
-                rolled: item.get_moment("ro")?,
-            })
-        }))
+        Ok(item.as_ref().and_then(read_mark))
     }
 
     /// Notes how far a tenant's events have been seen.
@@ -148,27 +153,6 @@ impl Store {
             .moment("re", mark.repaired)
             .moment("ro", mark.rolled);
         self.put(&self.tables.events, item).await
-    }
-
-    /// The first hour that has not been swept whole; `None`: the sweeper has never run.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn sweep_progress(&self) -> Result<Option<Timestamp>, StoreError> {
-        let item = self.get(&self.tables.events, &keys::sweep_progress(), true).await?;
-        Ok(item.and_then(|item| item.get_moment("hr")))
-    }
-
-    /// Notes the first hour that has not been swept whole.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn put_sweep_progress(&self, hour: Timestamp) -> Result<(), StoreError> {
-        self.put(
-            &self.tables.events,
-            Item::from(&keys::sweep_progress()).moment("hr", hour),
-        )
-        .await
     }
 
     /// The tenants whose ledger did not balance when it was last counted, and by how many deliveries.
@@ -241,7 +225,8 @@ impl Store {
         items.iter().map(|item| read_listed(tenant, item)).collect()
     }
 
-    /// An endpoint's recorded deliveries at times from `since` up to, not reaching, `until`, in one shard.
+    /// A page of an endpoint's recorded deliveries at times from `since` up to, not reaching, `until`, in one shard, oldest
+    /// first, after the one of the sort key `after`; and the sort key of the last row if there may be more.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item cannot be read.
@@ -250,17 +235,20 @@ impl Store {
         tenant: &TenantId,
         endpoint: &EndpointId,
         shard: u16,
-        since: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        (since, until): (Timestamp, Timestamp),
+        after: Option<String>,
+    ) -> Result<(Vec<DeliveryRecord>, Option<String>), StoreError> {
         let pk = keys::deliveries_partition(tenant, endpoint, shard);
         let to = format!("{}~~", encode_time(until.plus_millis(-1)));
         let query = self.partition(&self.tables.events, &pk, &encode_time(since), &to);
-        self.query_all(query, usize::MAX)
-            .await?
-            .iter()
-            .map(read_delivery)
-            .collect()
+        let start = after.map(|sk| Item::from(&Key { pk, sk }).0);
+        let query = query.limit(DELIVERIES_PAGE).set_exclusive_start_key(start);
+        let page = query.send().await.map_err(dynamo("Query"))?;
+        let mut records = Vec::with_capacity(page.items.as_ref().map_or(0, Vec::len));
+        for item in page.items.unwrap_or_default() {
+            records.push(read_delivery(&Item::stored(item)?)?);
+        }
+        Ok((records, page.last_evaluated_key.map(|last| Item(last).key().sk)))
     }
 
     /// Stores the counts of an hour.

@@ -3,16 +3,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use redial_domain::ReplayId;
 use redial_local::connector::Answer;
 use serde_json::{Value, json};
 
-use super::{Instead, all_die, ask, look, numbers, post_many, saves_job, work, worker, written_pk};
+use super::{Instead, all_die, ask, die, look, numbers, post_many, saves_job, work, worker, written_pk};
 use crate::world::{Behaviour, Endpoint, World};
 
 const EVENTS: usize = 1_200;
 
-/// A worker that dies at its request number `at` of those that `is_it` means: no later one is answered.
+/// A worker that dies at its request number `at` of those that `is_it` means; what it has sent is delivered.
 async fn dies_at(world: &World, job: &Value, at: usize, is_it: fn(&str, &Bytes) -> bool) {
+    dies_while_nothing_is_delivered(world, job, at, is_it).await;
+    world.settle().await;
+}
+
+/// A worker that dies at its request number `at` of those that `is_it` means: no later one is answered.
+async fn dies_while_nothing_is_delivered(world: &World, job: &Value, at: usize, is_it: fn(&str, &Bytes) -> bool) {
     let (dynamo, ..) = world.services();
     let seen = AtomicUsize::new(0);
     let dies = Instead(dynamo, move |operation: &str, body: &Bytes| {
@@ -24,7 +31,12 @@ async fn dies_at(world: &World, job: &Value, at: usize, is_it: fn(&str, &Bytes) 
         (reached >= at).then(|| Answer::error(400, "AccessDeniedException", "crashed"))
     });
     assert!(work(&worker(world, dies), job).await, "it died");
-    world.settle().await;
+}
+
+/// True if a request marks a dead letter as delivered again.
+fn marks(operation: &str, body: &Bytes) -> bool {
+    let request: Value = serde_json::from_slice(body).unwrap();
+    operation == "PutItem" && request["Item"]["rd"]["S"].is_string()
 }
 
 /// Has the sweeper pass every minute until the job is over.
@@ -91,10 +103,6 @@ async fn a_redrive_whose_workers_die_leaves_no_letter_behind_and_counts_each_onc
     .await;
     assert_eq!(job["total"], EVENTS);
     world.purge("ReplayQueue").await;
-    let marks = |operation: &str, body: &Bytes| {
-        let request: Value = serde_json::from_slice(body).unwrap();
-        operation == "PutItem" && request["Item"]["rd"]["S"].is_string()
-    };
     dies_at(&world, &job, 20, marks).await;
     world.pass_ms(61_000).await;
     dies_at(&world, &job, 3, saves_job).await;
@@ -111,5 +119,48 @@ async fn a_redrive_whose_workers_die_leaves_no_letter_behind_and_counts_each_onc
         .get(&format!("/v1/tenants/acme/deliveries/e00007.{}", endpoint.id))
         .await;
     assert_eq!(one["state"], "dead", "and stay what they are");
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn what_dies_before_the_next_worker_stays_a_dead_letter() {
+    let world = World::new().await;
+    let endpoint = world.endpoint("acme", Behaviour::Always(200), json!({})).await;
+    let since = world.now();
+    post_many(&world, "e", EVENTS, &json!({})).await;
+    world.purge("DeliveryQueue").await;
+    let (late, letters): (Vec<String>, Vec<String>) = (0..EVENTS)
+        .map(|n| format!("e{n:05}"))
+        .partition(|id| id.ends_with("50"));
+    die(&world, &endpoint, &letters, None).await;
+    world.stand_still_ms(1_000);
+    let dead = json!({"endpoint": endpoint.id, "since": since, "state": "dead"});
+    let job = ask(&world, &dead).await;
+    assert_eq!(job["total"], letters.len());
+    world.purge("ReplayQueue").await;
+    dies_while_nothing_is_delivered(&world, &job, 20, marks).await;
+    // Of the page that was sent: what was still on its way when it was, and some of what it sent itself, its last too.
+    let again = [letters[7].clone(), letters[499].clone()];
+    let late: Vec<String> = late.into_iter().filter(|id| *id < again[1]).collect();
+    let id = ReplayId::parse(job["id"].as_str().unwrap()).unwrap();
+    die(&world, &endpoint, &late, None).await;
+    die(&world, &endpoint, &again, Some(&id)).await;
+
+    let done = finished(&world, &job).await;
+    let all = json!(letters.len());
+    assert_eq!(numbers(&done), [&all, &all, &json!(0), &json!(0)], "{done}");
+    let path = format!("/v1/tenants/acme/deliveries?state=dead&endpoint={}", endpoint.id);
+    let left = world.get(&path).await;
+    let mut left: Vec<&str> = left["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["id"].as_str().unwrap())
+        .collect();
+    left.sort_unstable();
+    let mut never_sent: Vec<String> = late.iter().map(|event| format!("{event}.{}", endpoint.id)).collect();
+    never_sent.extend(again.iter().map(|event| format!("{event}.{}.{id}", endpoint.id)));
+    never_sent.sort_unstable();
+    assert_eq!(left, never_sent);
     world.nothing_is_left().await;
 }

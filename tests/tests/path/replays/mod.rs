@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{EndpointId, EventId, TenantId};
+use redial_domain::{EndpointId, EventId, ReplayId, TenantId};
 use redial_local::connector::{Answer, Service, dynamodb_client};
 use redial_local::dynamodb::Dynamo;
 use redial_platform::message::DeliveryMessage;
@@ -159,10 +159,14 @@ impl<F: Fn(&str, &Bytes) -> Option<Answer> + Send + Sync + 'static> Service for 
 /// without what so many failures do to an endpoint.
 async fn all_die(world: &World, endpoint: &Endpoint, count: usize) {
     world.purge("DeliveryQueue").await;
+    let ids: Vec<String> = (0..count).map(|n| format!("e{n:05}")).collect();
+    die(world, endpoint, &ids, None).await;
+}
+
+/// Writes the deliveries of events to an endpoint down as dead, or those that a replay made.
+async fn die(world: &World, endpoint: &Endpoint, ids: &[String], replay: Option<&ReplayId>) {
     let (store, endpoint) = (world.store(), EndpointId::parse(&endpoint.id).unwrap());
-    let ids: Vec<EventId> = (0..count)
-        .map(|n| EventId::parse(&format!("e{n:05}")).unwrap())
-        .collect();
+    let ids: Vec<EventId> = ids.iter().map(|id| EventId::parse(id).unwrap()).collect();
     for event in store.events(&acme(), &ids).await.unwrap() {
         let message = DeliveryMessage {
             tenant: acme(),
@@ -171,7 +175,7 @@ async fn all_die(world: &World, endpoint: &Endpoint, count: usize) {
             shards: event.shards,
             endpoint: endpoint.clone(),
             endpoint_version: 0,
-            replay: None,
+            replay: replay.cloned(),
             check: false,
             probe: false,
             content: None,

@@ -15,20 +15,22 @@ use crate::world::{Behaviour, Endpoint, World};
 
 const EVENTS: usize = 1_200;
 
-/// Tables behind which somebody tells the job something, right before it saves for the time `at`.
+/// Tables behind which somebody tells the job something: each order right before the save with its number.
 struct Telling {
     dynamo: Dynamo,
     asker: Asker,
     id: ReplayId,
-    order: Order,
-    at: usize,
+    orders: &'static [(usize, Order)],
     saves: Arc<AtomicUsize>,
 }
 
 impl Service for Telling {
     async fn answer(&self, operation: &str, body: Bytes) -> Answer {
-        if saves_job(operation, &body) && self.saves.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            self.asker.order(&acme(), &self.id, self.order).await.unwrap();
+        if saves_job(operation, &body) {
+            let number = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
+            for (_, order) in self.orders.iter().filter(|(at, _)| *at == number) {
+                self.asker.order(&acme(), &self.id, *order).await.unwrap();
+            }
         }
         self.dynamo.answer(operation, body).await
     }
@@ -47,21 +49,21 @@ async fn succeeded() -> (World, Endpoint, Value) {
     (world, endpoint, job)
 }
 
-/// A worker that is told something right before the save number `at`: the first takes the job, the second ends a page.
-async fn worked_until_told(world: &World, job: &Value, order: Order, at: usize) {
+/// A worker that is told something right before some of its saves: the first takes the job, the second ends a page. Answers
+/// how often it has saved.
+async fn worked_and_told(world: &World, job: &Value, orders: &'static [(usize, Order)]) -> usize {
     let (dynamo, ..) = world.services();
     let id = ReplayId::parse(job["id"].as_str().unwrap()).unwrap();
-    let saves = Arc::default();
-    let asker = asker(world);
+    let saves = Arc::new(AtomicUsize::new(0));
     let telling = Telling {
         dynamo,
-        asker,
+        asker: asker(world),
         id,
-        order,
-        at,
-        saves,
+        orders,
+        saves: Arc::clone(&saves),
     };
     assert!(!work(&worker(world, telling), job).await);
+    saves.load(Ordering::SeqCst)
 }
 
 async fn tell(world: &World, job: &Value, what: &str, status: u16) -> Value {
@@ -72,7 +74,7 @@ async fn tell(world: &World, job: &Value, what: &str, status: u16) -> Value {
 #[tokio::test]
 async fn a_job_that_is_paused_while_it_works_stops_after_its_page_and_goes_on_where_it_was() {
     let (world, endpoint, job) = succeeded().await;
-    worked_until_told(&world, &job, Order::Pause, 2).await;
+    worked_and_told(&world, &job, &[(2, Order::Pause)]).await;
     let paused = look(&world, &job).await;
     assert_eq!(paused["state"], "paused");
     let done = paused["done"].as_u64().unwrap();
@@ -106,10 +108,40 @@ async fn a_job_that_is_paused_while_it_works_stops_after_its_page_and_goes_on_wh
     world.nothing_is_left().await;
 }
 
+/// A pause that is taken back before the worker has obeyed; its saves, and the pages that it ends with them.
+async fn paused_for_a_moment(orders: &'static [(usize, Order)], saves: usize) {
+    let (world, endpoint, job) = succeeded().await;
+    assert_eq!(worked_and_told(&world, &job, orders).await, saves, "{orders:?}");
+    // The same worker has come to the end, and no page was sent twice.
+    let over = look(&world, &job).await;
+    assert_eq!(over["state"], "done", "{orders:?}: {over}");
+    assert_eq!(
+        numbers(&over),
+        [&json!(EVENTS), &json!(EVENTS), &json!(0), &json!(0)],
+        "{over}"
+    );
+    assert_eq!(world.waiting_in("DeliveryQueue"), EVENTS);
+    world.run_to_the_end().await;
+    assert_eq!(world.requests(&endpoint).len(), 2 * EVENTS);
+    world.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_pause_that_is_taken_back_within_a_page_does_not_stop_the_worker() {
+    // It takes the job, and ends three pages; one save is tried twice.
+    paused_for_a_moment(&[(2, Order::Pause), (2, Order::Resume)], 5).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_is_taken_back_while_the_worker_obeys_does_not_stop_it() {
+    // What it saved first was refused for the pause; what it saves then, paused, for the resumption.
+    paused_for_a_moment(&[(2, Order::Pause), (3, Order::Resume)], 6).await;
+}
+
 #[tokio::test]
 async fn a_job_that_is_canceled_while_it_works_keeps_its_numbers() {
     let (world, endpoint, job) = succeeded().await;
-    worked_until_told(&world, &job, Order::Cancel, 3).await;
+    worked_and_told(&world, &job, &[(3, Order::Cancel)]).await;
     world.run_to_the_end().await;
     let canceled = look(&world, &job).await;
     assert_eq!(

@@ -40,7 +40,7 @@ and give its address with --public-url.";
 ///
 /// Makes the tenant if it is not there, and registers an endpoint for it that is deleted again at the end
 /// (Ctrl-C, SIGTERM, or --count reached).
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ListenArgs {
     /// Tenant whose events to receive
@@ -79,6 +79,8 @@ pub(super) struct ListenArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
 }
+
+super::secret_text::shows_nothing!(ListenArgs);
 
 /// The endpoint that stands for this receiver.
 struct Registered {
