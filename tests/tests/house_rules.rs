@@ -363,7 +363,7 @@ fn template_and_settings_name_the_same_environment_variables() {
     let settings = read("shared/platform/src/settings.rs");
     let calls = settings.split(['(', ')']);
     let quoted = calls.filter_map(|argument| argument.strip_prefix('"')?.strip_suffix('"'));
-    let shouted = |name: &&str| name.bytes().all(|c| c.is_ascii_uppercase() || c == b'_');
+    let shouted = |name: &&str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_uppercase() || c == b'_');
     let read_by_code: BTreeSet<&str> = quoted.filter(shouted).collect();
 
     let template = read("template.yaml");

@@ -158,10 +158,10 @@ fn the_security_page_names_files_and_tests_that_exist() {
         let of_ours = ["shared/", "functions/", "tests/", "infra/", "docs/"];
         let path = path.split([':', ' ']).next().unwrap();
         // Of a pattern, the folder.
-        let path = path.split('*').next().unwrap();
-        let path = path
-            .rfind('/')
-            .map_or(path, |end| if path.ends_with(['-', '_']) { &path[..end] } else { path });
+        let path = match path.split_once('*') {
+            Some((before, _)) => before.rsplit_once('/').map_or("", |(folder, _)| folder),
+            None => path,
+        };
         if of_ours.iter().any(|folder| path.starts_with(folder)) {
             assert!(root().join(path).exists(), "{path} is not there");
             looked_at += 1;

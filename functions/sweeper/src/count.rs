@@ -22,7 +22,7 @@ use crate::rollup::Hour;
 use crate::{Summary, SweepError, Sweeper};
 
 /// Deliveries promised by the events of a slice, and events of one: some seconds of reading. A quiet hour is one slice.
-const SLICE: u64 = 20_000;
+const SLICE: u64 = 5_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * HOUR_MS;
 

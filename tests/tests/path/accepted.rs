@@ -224,6 +224,7 @@ async fn a_change_applies_to_every_event_accepted_after_its_answer() {
     let deliveries = world.get("/v1/tenants/acme/events/e2/deliveries").await;
     assert_eq!(deliveries["items"][0]["state"], "canceled");
     assert_eq!(deliveries["items"][0]["reason"], "endpoint_deleted");
+    world.forget_deleted().await;
     world.nothing_is_left().await;
 }
 

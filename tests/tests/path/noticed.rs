@@ -124,6 +124,7 @@ async fn what_nobody_listens_to_is_not_stored_and_the_operators_own_is_not_told(
     swept(&world).await;
     // A change of health is an event of the operator's, whoever listens; the tenant itself has only its own.
     assert_eq!((events("operator").await, events("acme").await), (2, 1));
+    world.forget_deleted().await;
     world.nothing_is_left().await;
 }
 

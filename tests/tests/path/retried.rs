@@ -269,6 +269,7 @@ async fn what_is_held_for_an_endpoint_is_canceled_when_the_endpoint_is_deleted()
         (&json!("canceled"), &json!("endpoint_deleted"))
     );
     assert!(world.requests(&endpoint).is_empty());
+    world.forget_deleted().await;
     world.nothing_is_left().await;
 }
 

@@ -17,13 +17,21 @@ const LONG: usize = 3_000;
 const CROWD: usize = 1_700;
 
 pub(super) async fn every_branch(gate: &Arc<Gate>) {
-    // Boxed: together they are more than a test's stack holds.
+    // Boxed and parted: together they are more than a test's stack holds.
+    Box::pin(of_every_day(gate)).await;
+    Box::pin(of_ourselves(gate)).await;
+}
+
+async fn of_every_day(gate: &Arc<Gate>) {
     Box::pin(accepting(&World::behind(gate).await)).await;
     Box::pin(delivering(&World::behind(gate).await)).await;
     Box::pin(managing(&World::behind(gate).await)).await;
     Box::pin(looking(&World::behind(gate).await)).await;
     Box::pin(replaying(&World::behind(gate).await)).await;
     Box::pin(failing_replays(&World::behind(gate).await)).await;
+}
+
+async fn of_ourselves(gate: &Arc<Gate>) {
     Box::pin(sweeping(&World::behind(gate).await)).await;
     Box::pin(crowding(&World::behind(gate).await)).await;
     Box::pin(taking_in(&World::behind(gate).await)).await;

@@ -191,7 +191,8 @@ fn settings(text: &str) {
 /// Keys of stored items hold what platforms named: reading one never takes another's.
 fn stored_keys(text: &str) {
     if let Some((event, _)) = keys::event_of(text) {
-        assert!(text.contains(event.as_str()));
+        // The sort key of one that Redial minted leaves out the beginning that all of them have.
+        assert!(text.contains(event.as_str().trim_start_matches("evt_")), "{text:?}");
     }
     if let Some((endpoint, replay)) = keys::replayed_of(text) {
         assert!(text.contains(endpoint.as_str()) && text.contains(replay.as_str()));
