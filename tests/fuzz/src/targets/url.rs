@@ -99,7 +99,7 @@ fn name_holds(host: &str, text: &str) {
         (1..=63).contains(&label.len()) && label.bytes().all(allowed)
     };
     assert!(
-        labels.len() >= 2 && labels.iter().all(|label| plain(label)) && host.len() <= 253,
+        labels.len() >= 2 && labels.iter().all(plain) && host.len() <= 253,
         "{text:?}"
     );
     assert!(host.parse::<IpAddr>().is_err(), "{text:?}");
