@@ -119,6 +119,10 @@ impl Api {
 
     async fn reseal_page(&self, version: u32, pass: &mut Pass, budget: &mut Budget) -> Result<(), Problem> {
         let page = self.store.tenants(pass.after.as_deref(), PAGE).await?;
+        // First, as the walk may stop within the page and go on behind these rows. Then those behind it are counted again.
+        for _ in 0..page.unreadable {
+            cannot(pass, "an entry in the list of tenants".to_owned());
+        }
         for tenant in &page.items {
             if budget.is_spent(self.clock.now()) {
                 return Ok(());
@@ -128,9 +132,6 @@ impl Api {
             }
             pass.tenants += 1;
             pass.after = Some(tenant.id.to_string());
-        }
-        for _ in 0..page.unreadable {
-            cannot(pass, "an entry in the list of tenants".to_owned());
         }
         match page.next {
             Some(next) => pass.after = Some(next.sort_key),

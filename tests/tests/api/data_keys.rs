@@ -6,6 +6,7 @@ use redial_platform::seal::SealedSecrets;
 use serde_json::{Value, json};
 
 use super::stand::Stand;
+use crate::world::{Behaviour, World};
 
 const DATA_KEYS: &str = "/v1/data-keys";
 /// What requests of before a rotation may take, and a little more.
@@ -268,4 +269,34 @@ async fn a_cursor_is_good_after_a_rotation_until_its_key_is_retired() {
     let refused = page(&first).await;
     assert_eq!((refused.status, refused.code().as_str()), (400, "cursor_invalid"));
     assert_eq!(page(&newer).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_row_cannot_be_read_keeps_the_older_key_however_little_a_request_does() {
+    let world = World::new().await;
+    for tenant in ["acme", "other", "zed"] {
+        world.endpoint(tenant, Behaviour::Always(200), json!({})).await;
+    }
+    // In the list of tenants, as a newer release would have written it.
+    let update = json!({"TableName": "ConfigTable", "Key": {"pk": {"S": "tenants"}, "sk": {"S": "acme"}},
+        "UpdateExpression": "SET fv = :n", "ExpressionAttributeValues": {":n": {"N": "99"}},
+        "ConditionExpression": "attribute_exists(pk)"});
+    world.in_table("UpdateItem", &update).await;
+    let ask = async |what: &str, body: Value| {
+        let path = format!("{DATA_KEYS}/{what}");
+        world.request("POST", &path, Some(world.key()), &body).await
+    };
+    assert_eq!(ask("rotate", Value::Null).await.0, 200);
+    world.pass_ms(SETTLED_MS).await;
+    let mut keys = Value::Null;
+    for _ in 0..10 {
+        keys = ask("reseal", json!({"limit": 1})).await.1;
+        if keys["progress"]["ended_at"] != Value::Null {
+            break;
+        }
+    }
+    assert_eq!(keys["state"], "blocked", "{keys}");
+    world.pass_ms(SETTLED_MS).await;
+    let (status, refused) = ask("retire", Value::Null).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("data_key_in_use")));
 }
