@@ -50,6 +50,8 @@ FORESEEN = {
     ("create_key", 422, "tenant_unknown"): "whether a tenant is there depends on what is stored",
     ("create_key", 422, "expiry_ambiguous"): "one of two: the document says so in words",
     ("create_key", 422, "expiry_invalid"): "whether a moment lies ahead depends on the clock",
+    ("create_key", 422, "networks_invalid"): "which texts are addresses and networks, the document says in words",
+    ("change_key", 422, "networks_invalid"): "which texts are addresses and networks, the document says in words",
     ("post_events", 422, "tenant_unknown"): "whether a tenant is there depends on what is stored",
     ("post_events", 422, "event_type_unknown"): "which types there are depends on what is stored",
     ("post_events", 422, "event_type_archived"): "whether a type is archived depends on what is stored",

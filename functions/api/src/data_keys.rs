@@ -32,6 +32,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 /// What can be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DataKeysState)]
 enum Next {
     /// Nothing: there is no older key.
     Settled,
@@ -57,7 +58,6 @@ struct DataKeysView {
     #[schema(value_type = Option<String>, format = DateTime, required)]
     rotated_at: Option<Timestamp>,
     /// What can be done next.
-    #[schema(inline)]
     state: Next,
     /// From when on, while `state` is `waiting`.
     #[schema(value_type = Option<String>, format = DateTime, required)]
