@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{EndpointId, Timestamp};
-use redial_platform::keys::HOUR_MS;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::TenantConfig;
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::health::{DRAIN_LOOKS, Health};
 use redial_platform::store::held::{Backlog, Left};
-use redial_platform::store::lists::{DeliveryFilter, Order, Question, Range};
 use redial_platform::store::replays::JobState;
 
 use crate::health::DRAIN_LOOK_MS;
@@ -80,25 +78,7 @@ impl Sweeper {
     /// Cancels what waits for a retry at an endpoint that is gone: its message may be lost, or come in hours. True if some are
     /// left for the next look.
     async fn cancel_retries(&self, config: &TenantConfig, id: &EndpointId, now: Timestamp) -> Result<bool, StoreError> {
-        let question = Question {
-            tenant: &config.tenant.id,
-            shards: config.tenant.shards,
-            range: Range {
-                since: Timestamp::default(),
-                // The clocks of two environments differ.
-                until: now.plus_millis(HOUR_MS),
-            },
-            order: Order::OldestFirst,
-            after: None,
-            limit: MAX_RETRYING,
-            now,
-        };
-        let filter = DeliveryFilter {
-            endpoints: vec![id.clone()],
-            state: Some(DeliveryState::Retrying),
-            ..DeliveryFilter::default()
-        };
-        let retrying = self.store.list_deliveries(&question, &filter).await?.items;
+        let retrying = self.retrying_of(&config.tenant, id, now).await?;
         let mut are_left = retrying.len() == MAX_RETRYING;
         for before in &retrying {
             if !waits(before, now) {

@@ -2,10 +2,10 @@
 //! that never ended. Only marks what is due; the next pass sends it (`due`), marked `check`, so that it is attempted once.
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::{ReplayId, Timestamp};
+use redial_domain::{EndpointId, ReplayId, Timestamp};
 use redial_platform::keys::HOUR_MS;
 use redial_platform::store::StoreError;
-use redial_platform::store::config::TenantConfig;
+use redial_platform::store::config::{Tenant, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::ledger::{LATE_MS, UNRECORDED_MS};
 use redial_platform::store::lists::{DeliveryFilter, Order, Question, Range};
@@ -44,31 +44,41 @@ impl Sweeper {
             if pass.is_late(&self.clock) {
                 return Ok(None);
             }
-            let question = Question {
-                tenant: &tenant.id,
-                shards: tenant.shards,
-                range: Range {
-                    since: Timestamp::default(),
-                    // The clocks of two environments differ.
-                    until: now.plus_millis(HOUR_MS),
-                },
-                order: Order::OldestFirst,
-                after: None,
-                limit: MAX_RETRYING,
-                now,
-            };
-            let filter = DeliveryFilter {
-                endpoints: vec![stored.endpoint.id.clone()],
-                state: Some(DeliveryState::Retrying),
-                ..DeliveryFilter::default()
-            };
-            let retrying = self.store.list_deliveries(&question, &filter).await?.items;
+            let retrying = self.retrying_of(tenant, &stored.endpoint.id, now).await?;
             waiting += retrying.len() as u64;
             for record in retrying.iter().filter(|record| is_late(record, now)) {
                 self.send_again(record, now, summary).await?;
             }
         }
         Ok(Some(waiting))
+    }
+
+    /// What waits for a retry at an endpoint, the oldest first: at most [`MAX_RETRYING`].
+    pub(crate) async fn retrying_of(
+        &self,
+        tenant: &Tenant,
+        endpoint: &EndpointId,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let question = Question {
+            tenant: &tenant.id,
+            shards: tenant.shards,
+            range: Range {
+                since: Timestamp::default(),
+                // The clocks of two environments differ.
+                until: now.plus_millis(HOUR_MS),
+            },
+            order: Order::OldestFirst,
+            after: None,
+            limit: MAX_RETRYING,
+            now,
+        };
+        let filter = DeliveryFilter {
+            endpoints: vec![endpoint.clone()],
+            state: Some(DeliveryState::Retrying),
+            ..DeliveryFilter::default()
+        };
+        Ok(self.store.list_deliveries(&question, &filter).await?.items)
     }
 
     /// Marks a delivery as due now, unless somebody has moved it on.
