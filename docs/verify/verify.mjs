@@ -11,8 +11,8 @@ export function verify(secret, headers, body) {
   const sentAt = headers["webhook-timestamp"] ?? "";
   if (!id || !/^\d+$/.test(sentAt) || Math.abs(Date.now() / 1000 - Number(sentAt)) > TOLERANCE_S) return false;
   const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
-  const hmac = createHmac("sha256", key).update(`${id}.${sentAt}.`).update(body);
-  const expected = Buffer.from(`v1,${hmac.digest("base64")}`);
+  const hmac = createHmac("sha256", key).update(id + "." + sentAt + ".").update(body);
+  const expected = Buffer.from("v1," + hmac.digest("base64"));
   // While a secret is rotated there are two signatures: one that matches is enough.
   return (headers["webhook-signature"] ?? "").split(" ").some((one) => {
     const given = Buffer.from(one);

@@ -124,6 +124,15 @@ def check_log(report: Report, redial: Redial) -> None:
     )
 
 
+def check_echoes(report: Report, made: Run) -> None:
+    """What receivers gave back of our requests is shown without what authenticates: that it is nowhere is another check."""
+    for what in ("read_delivery", "test_endpoint echo of"):
+        shown = [text for place, text, _ in made.answers if place.startswith(f"answer: {what}") and b"base64_2" in text]
+        hidden = [text.count(b"[hidden]") for text in shown]
+        fits = len(shown) >= 4 and min(hidden) >= 6
+        report.check(f"{what}: four echoes are shown, and what authenticates is hidden in them", fits, hidden)
+
+
 def check_planted(report: Report, made: Run, redial: Redial, basic: str) -> None:
     """A password as the description of an endpoint: found where descriptions are, and nowhere else."""
     leaked = next(canary for canary in made.canaries if canary.name == "password")
@@ -168,6 +177,7 @@ def script(report: Report) -> None:
             events(made, hooks, scopes["ingest"])
             report.note(f"{wrong_places(made, hooks, scopes)} secrets in wrong places")
             report.note(f"{look_at_everything(made, known, hooks)} times something was looked at")
+            check_echoes(report, made)
             check_pages(report, made)
             check_log(report, redial)
             check_places(report, made, redial, "while it runs")

@@ -11,6 +11,7 @@ import http.client
 import json
 import secrets
 import string
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ AT = f"/v1/tenants/{TENANT}"
 # How long something may take, in seconds.
 DONE_S = 60
 ANSWER_S = 60
+# How often one request is repeated that came too soon.
+PATIENCE = 5
 LETTERS = string.ascii_letters + string.digits
 
 
@@ -39,6 +42,8 @@ class Run:
         self.canaries: list[Canary] = []
         # Every answer: what was asked, what came, and the canaries that it may show.
         self.answers: list[tuple[str, bytes, set[str]]] = []
+        # What the last answer asked to wait, in seconds.
+        self.wait_s = 0
         self.learned("operator's key", key.split("_", 2)[2].encode())
 
     def learned(self, name: str, text: bytes, kind: str = "secret") -> None:
@@ -85,6 +90,7 @@ class Run:
                     raise
         head = "\n".join(f"{name}: {value}" for name, value in response.getheaders()).encode()
         self.answers.append((f"answer: {what} ({response.status})", head + b"\n\n" + text, shows or set()))
+        self.wait_s = int(response.headers.get("retry-after", "0"))
         try:
             return response.status, json.loads(text) if text else None
         except ValueError:
@@ -93,8 +99,13 @@ class Run:
     def do(
         self, what: str, method: str, path: str, body: object = None, shows: set[str] | None = None, **more: Any
     ) -> Any:
-        """The body of an answer that must be a success."""
+        """The body of an answer that must be a success. Who asks too often, as a fast machine does, waits as he is told."""
         status, answer = self.ask(what, method, path, body, shows, **more)
+        for _ in range(PATIENCE):
+            if status != 429:
+                break
+            time.sleep(self.wait_s)
+            status, answer = self.ask(what, method, path, body, shows, **more)
         assert 200 <= status < 300, (what, status, answer)
         return answer
 
@@ -154,8 +165,29 @@ def endpoints(run: Run) -> dict[str, dict]:
     waiting = {"auth": {"type": "bearer", "token": run.canary("waiting token")}}
     made["waiting"] = run.endpoint("waiting", "/waiting", waiting, run.signing("secret of waiting"))
     run.receiver.behave("/waiting", **answer)
+    made |= echoes(run)
     hooks = [{"url": f"{run.receiver.origin}/utel"} | dict.fromkeys(WEBHOOK_EVENTS, True)]
     run.do("replace_webhooks", "PUT", f"/integration/webhook?tenant={TENANT}", hooks)
+    return made
+
+
+def echoes(run: Run) -> dict[str, dict]:
+    """Endpoints whose receivers fail, and answer with the request that they were sent."""
+    basic = {"type": "basic", "username": "u", "password": run.canary("echoed password")}
+    value = run.canary("echoed value of an API key")
+    custom = {"X-Team": f"Token {run.canary('echoed custom header')}"}
+    ways: dict[str, dict[str, Any]] = {
+        "api key": {"auth": {"type": "api_key", "header": "X-Api-Key", "value": value}, "headers": custom},
+        "basic": {"auth": basic},
+        "bearer": {"auth": {"type": "bearer", "token": run.canary("echoed token")}},
+        "voicehub": {"profile": "voicehub"},
+    }
+    made = {}
+    for way, own in ways.items():
+        name, path = f"echo of {way}", f"/echo/{way.replace(' ', '-')}"
+        signing = run.canary(f"secret of {name}") if way == "voicehub" else run.signing(f"secret of {name}")
+        made[name] = run.endpoint(name, path, {**own, "retry": {"attempts": 1}}, signing)
+        run.receiver.behave(path, status=500, echo=True)
     return made
 
 
@@ -211,7 +243,8 @@ def events(run: Run, made: dict[str, dict], ingest: str) -> None:
         "post_events refused", "POST", "/v1/events", event("bad", {"duration_s": payload, "call_id": 7}), key=ingest
     )
     run.do("put_tenant", "PUT", AT, {"validation": "warn"})
-    for name in ("api key", "basic", "alone", "bearer", "failing", "voicehub"):
+    echoing = [name for name in made if name.startswith("echo of ")]
+    for name in ("api key", "basic", "alone", "bearer", "failing", "voicehub", *echoing):
         path = f"{AT}/deliveries/small.{made[name]['id']}"
         wait_until(
             f"{name} is concluded",

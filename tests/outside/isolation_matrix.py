@@ -284,7 +284,7 @@ class Matrix:
         """A key that may post events and nothing else."""
         for operation in self.operations:
             missing, own, theirs = self.things(operation)
-            if operation.name == "post_events":
+            if operation.name in ("post_events", "begin_session"):
                 continue
             places = dict.fromkeys([(NOBODY, missing), (OWN, own), (OTHER, theirs), ("a%20b", missing)])
             asks = [self.ask(operation, bearer(self.world.ingest), *place) for place in places]
@@ -294,6 +294,9 @@ class Matrix:
     def with_no_key(self) -> Iterator[Group]:
         """Everybody without a valid key."""
         for operation in self.operations:
+            # It takes the key that is in its body.
+            if operation.name == "begin_session":
+                continue
             missing, own, theirs = self.things(operation)
             places = dict.fromkeys([(NOBODY, missing), (OWN, own), (OTHER, theirs)])
             asks = [

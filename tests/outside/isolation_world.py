@@ -50,7 +50,9 @@ REFERENCES = {
 }
 # Names that look like one and are none, or that `isolation` treats by themselves.
 NO_REFERENCES = {"call_started", "call_ended", "call_saved", "call_transferred", "max_endpoints", "allow_unknown_types"}
-NO_REFERENCES |= {"id", "exclude_agents", "events", "tenant", "cursor"}
+NO_REFERENCES |= {"include_replays"}
+# The `key` that a session begins with is who asks, not what is asked for.
+NO_REFERENCES |= {"id", "exclude_agents", "events", "tenant", "cursor", "key"}
 LOOKS_LIKE_ID = re.compile(r"endpoint|event|deliver|call|agent|tenant|replay|erasure|key|cursor|type|(^|_)ids?$")
 # The events of system C, each of which a webhook wants or not.
 WEBHOOK_EVENTS = "call_started call_ended call_saved call_transferred dial_started dial_answered dial_ended".split()
@@ -58,6 +60,8 @@ WEBHOOK_EVENTS = "call_started call_ended call_saved call_transferred dial_start
 BODIES = {
     "replace_webhooks": lambda t: [{"url": f"{t.target}/hub"} | dict.fromkeys(WEBHOOK_EVENTS, True)],
     "post_events": lambda t: {"type": "call.ended", "tenant": t.name, "data": {"call_id": "none"}},
+    "begin_session": lambda t: {"key": t.key},
+    "create_portal_link": lambda t: {"ttl_s": 60},
     "create_key": lambda t: {"scope": f"tenant:{t.name}", "name": "made by the matrix"},
     "change_key": lambda t: {"name": "changed by the matrix"},
     "rotate_data_key": lambda t: {},
@@ -85,7 +89,7 @@ WITHOUT_BODY = set(
     list_endpoints read_endpoint delete_endpoint count_backlog read_health pause_endpoint read_secret list_erasures
     read_erasure list_tenant_event_types read_event_type archive_event_type deprecate_event_type restore_event_type
     list_events read_event erase_event list_event_deliveries read_event_timeline check_ledger list_replays read_replay
-    cancel_replay pause_replay resume_replay read_statistics read_data_keys retire_data_keys""".split()
+    cancel_replay pause_replay resume_replay read_statistics read_data_keys retire_data_keys read_session end_session""".split()
 )
 # Kinds of keys that this test has.
 SCOPES = {"operator", "ingest", "tenant"}

@@ -178,7 +178,10 @@ def drip_handshake(visit: Visit, context: ssl.SSLContext) -> None:
     read, written = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(read, written, server_side=True)
     while True:
-        read.write(visit.stream.recv(65536))
+        got = visit.stream.recv(65536)
+        if not got:
+            return
+        read.write(got)
         try:
             tls.do_handshake()
         except ssl.SSLWantReadError:

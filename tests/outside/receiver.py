@@ -19,8 +19,9 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from html import escape
 from typing import BinaryIO
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -39,6 +40,8 @@ class Behaviour:
     secret: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    # Answers with what it was sent, as it is and in other letters.
+    echo: bool = False
 
 
 @dataclass
@@ -122,8 +125,9 @@ class Receiver:
         seen.answered += 1
         if 200 <= status < 300:
             seen.done_ids.add(event)
-        extra = "".join(f"{name}: {value}\r\n" for name, value in behaviour.headers.items())
-        text = behaviour.body.encode()
+        answered = behaviour.headers | ({f"x-echo-{name}": value for name, value in headers.items()} if behaviour.echo else {})
+        extra = "".join(f"{name}: {value}\r\n" for name, value in answered.items())
+        text = (echoed(headers) if behaviour.echo else behaviour.body).encode()
         writer.write(f"HTTP/1.1 {status} Answer\r\n{extra}content-length: {len(text)}\r\n\r\n".encode() + text)
         await writer.drain()
 
@@ -144,6 +148,19 @@ class Receiver:
                 for path, seen in self.seen.items()
             }
         return None
+
+
+def echoed(headers: dict[str, str]) -> str:
+    """What mirrors and debug pages show of a request."""
+    lines = "\n".join(f"{name}: {value}" for name, value in headers.items())
+    forms = {"headers": headers, "raw": lines, "query": urlencode(headers), "hex": lines.encode().hex()}
+    forms["page"] = escape(lines)
+    for shift in range(3):
+        forms[f"base64_{shift}"] = base64.b64encode(b" " * shift + lines.encode()).decode()
+    scheme, _, pair = headers.get("authorization", "").partition(" ")
+    if scheme == "Basic":
+        forms["unpacked"] = base64.b64decode(pair).decode()
+    return json.dumps(forms)
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, list[list[str]], bytes] | None:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from unittest import mock
 
@@ -209,6 +210,22 @@ def payloads_carry_links(world: World, expect: dict) -> None:
     same("links", links, expect["links"])
     record = customer.api.expect(200, "GET", own.removeprefix(customer.api.url))
     same("the link to the record", (record["id"], record["data"]), (event, world.example("call.ended")))
+
+
+@check
+def the_console_has_the_page(world: World, expect: dict) -> None:
+    """The page and its module are served to a customer with a link; tests/console/e2e/setup.mjs does its five steps in a browser."""
+    customer = world.customer()
+    link = world.operator.expect(201, "POST", customer.at("/portal"), {})["url"]
+    holds(f"the link opens the console: {link}", "/console/portal#" in link)
+    page = customer.api.ask("GET", expect["page"].format(tenant=customer.tenant))
+    same("status", page.status, 200)
+    same("type", page.headers["content-type"].split(";")[0], "text/html")
+    app = re.search(r'src="([^"]*/)app\.js"', page.body)
+    holds("it begins the console", app is not None)
+    module = customer.api.ask("GET", app[1] + expect["module"])
+    same("its module", (module.status, module.headers["content-type"].split(";")[0]), (200, "text/javascript"))
+    holds("which is a page", "export function Page" in module.body)
 
 
 @check

@@ -30,8 +30,8 @@ def script(report: Report) -> None:
         redial = Redial(Path(temporary))
         api = redial.start()
         try:
-            for tenant in (TENANT, "operator"):
-                api.ask("PUT", f"/v1/tenants/{tenant}", {})
+            for tenant, settings in ((TENANT, {}), ("operator", {"for_operators": True})):
+                api.expect(201, "PUT", f"/v1/tenants/{tenant}", settings)
             of = f"/v1/tenants/{TENANT}/endpoints"
             endpoint = api.expect(201, "POST", of, {"url": f"{sink.origin}/steady"})["id"]
             total, states = PER_SECOND * SECONDS, set()

@@ -2,6 +2,7 @@
 //! rules of the house.
 
 mod api;
+mod cost;
 mod house_rules;
 mod path;
 mod permissions;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use lambda_http::request::RequestContext;
 use redial_domain::event::MAX_CALL_ID_BYTES;
 use redial_domain::{DeliveryId, EndpointId, ErasureId, EventId, EventTypeName, Invalid, ReplayId, TenantId};
@@ -16,29 +16,44 @@ use redial_platform::auth::{Caller, Scope};
 use redial_platform::problem::Problem;
 use redial_platform::store::config::{Tenant, TenantConfig};
 
-use crate::{Api, query};
+use crate::audit::Trail;
+use crate::door::{self, Door};
+use crate::{Api, portal, query};
 
 /// The segments of a path, decoded, by name.
 type Segments = HashMap<String, String>;
 
-/// Anybody with a valid key.
+/// Anybody with a valid key, session or portal token.
 #[derive(Debug)]
-pub(crate) struct Known(pub(crate) Caller);
+pub(crate) struct Known {
+    /// Who it is.
+    pub(crate) caller: Caller,
+    /// By which way they came in.
+    pub(crate) door: Door,
+}
 
 impl FromRequestParts<Arc<Api>> for Known {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let text = header.and_then(|value| value.to_str().ok());
-        let caller = api.authenticator.admit(text, source(parts)).await?;
-        if api.limiter.take(&caller.key_id, api.clock.now()) {
-            Ok(Self(caller))
-        } else {
+        let (caller, door) = door::enter(api, parts).await?;
+        let asker = door.counted_as(&caller);
+        if !api.key_limit.admit(&api.store, &asker, api.clock.now()).await {
             let detail = "this key makes more requests than it may; wait and try again";
-            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail))
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail));
         }
+        Trail::of(parts).came_in(&caller, door);
+        if door.is_read_only() && !parts.method.is_safe() {
+            return Err(read_only());
+        }
+        Ok(Self { caller, door })
     }
+}
+
+/// 403: this way in is for looking.
+fn read_only() -> Problem {
+    let detail = "this link is for looking only: nothing can be changed with it, and no secret seen";
+    Problem::new(StatusCode::FORBIDDEN, "read_only", detail)
 }
 
 /// The address that a request comes from, if anybody says.
@@ -64,7 +79,7 @@ impl FromRequestParts<Arc<Api>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        let Known { caller, .. } = Known::from_request_parts(parts, api).await?;
         if caller.scope.is_operator() {
             let (key_id, source) = (caller.key_id, source(parts));
             Ok(Self { key_id, source })
@@ -82,9 +97,12 @@ impl FromRequestParts<Arc<Api>> for NamedTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        let Known { caller, .. } = Known::from_request_parts(parts, api).await?;
         let segments = Path::<Segments>::from_request_parts(parts, api).await;
         let named = segment(segments.as_ref(), "tenant").map(TenantId::parse);
+        if let Some(Ok(tenant)) = &named {
+            Trail::of(parts).about(tenant);
+        }
         match (caller.scope, named) {
             (Scope::Ingest, _) => Err(Problem::forbidden()),
             (Scope::Operator, Some(named)) => Ok(Self(named?)),
@@ -101,20 +119,27 @@ pub(crate) struct InTenant {
     pub(crate) config: Arc<TenantConfig>,
     /// Id of the caller's key.
     pub(crate) key_id: String,
+    /// By which way the caller came in.
+    pub(crate) door: Door,
     segments: Segments,
+    trail: Trail,
 }
 
 impl FromRequestParts<Arc<Api>> for InTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let OfTenant { id, caller, segments } = OfTenant::from_request_parts(parts, api).await?;
-        let config = api.cache.current(&id).await?;
-        Ok(Self {
-            config: config.ok_or_else(|| Problem::not_found("tenant"))?,
-            key_id: caller.key_id,
+        let of_tenant = OfTenant::from_request_parts(parts, api).await?;
+        let OfTenant {
+            id,
+            caller,
+            door,
             segments,
-        })
+            trail,
+        } = of_tenant;
+        let config = api.cache.current(&id).await?;
+        let config = config.ok_or_else(|| Problem::not_found("tenant"))?;
+        Self::of(config, caller.key_id, door, (segments, trail))
     }
 }
 
@@ -123,14 +148,16 @@ impl FromRequestParts<Arc<Api>> for InTenant {
 pub(crate) struct OfTenant {
     pub(crate) id: TenantId,
     caller: Caller,
+    door: Door,
     segments: Segments,
+    trail: Trail,
 }
 
 impl FromRequestParts<Arc<Api>> for OfTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        let Known { caller, door } = Known::from_request_parts(parts, api).await?;
         if caller.scope == Scope::Ingest {
             return Err(Problem::forbidden());
         }
@@ -138,11 +165,19 @@ impl FromRequestParts<Arc<Api>> for OfTenant {
         let segments = Path::<Segments>::from_request_parts(parts, api).await;
         let named = segment(segments.as_ref(), "tenant").ok_or_else(missing)?;
         let id = TenantId::parse(named).map_err(|_| missing())?;
+        let trail = Trail::of(parts);
+        trail.about(&id);
         if !caller.scope.may_manage(&id) {
             return Err(missing());
         }
         let segments = segments.map(|Path(segments)| segments).unwrap_or_default();
-        Ok(Self { id, caller, segments })
+        Ok(Self {
+            id,
+            caller,
+            door,
+            segments,
+            trail,
+        })
     }
 }
 
@@ -164,6 +199,24 @@ impl OfTenant {
 }
 
 impl InTenant {
+    fn of(
+        config: Arc<TenantConfig>,
+        key_id: String,
+        door: Door,
+        (segments, trail): (Segments, Trail),
+    ) -> Result<Self, Problem> {
+        if !door.leads_to(&config.tenant) {
+            return Err(portal::over());
+        }
+        Ok(Self {
+            config,
+            key_id,
+            door,
+            segments,
+            trail,
+        })
+    }
+
     /// The tenant's settings.
     pub(crate) fn tenant(&self) -> &Tenant {
         &self.config.tenant
@@ -172,6 +225,16 @@ impl InTenant {
     /// The tenant's id.
     pub(crate) fn id(&self) -> &TenantId {
         &self.config.tenant.id
+    }
+
+    /// Refuses whoever came in to look only: a secret is more than that. Who asks for one is written down.
+    pub(crate) fn may_see_secrets(&self) -> Result<(), Problem> {
+        self.trail.shows_secret();
+        if self.door.is_read_only() {
+            Err(read_only())
+        } else {
+            Ok(())
+        }
     }
 
     /// The endpoint that the path names. A malformed id is a missing thing.
@@ -226,7 +289,7 @@ impl FromRequestParts<Arc<Api>> for OwnTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let Known(caller) = Known::from_request_parts(parts, api).await?;
+        let Known { caller, door } = Known::from_request_parts(parts, api).await?;
         let named = tenant_parameter(parts.uri.query())?;
         let missing = || Problem::not_found("tenant");
         let tenant = match (caller.scope, named) {
@@ -240,12 +303,10 @@ impl FromRequestParts<Arc<Api>> for OwnTenant {
                 return Err(query::refuse("parameter_missing", "tenant", detail));
             }
         };
+        let trail = Trail::of(parts);
+        trail.about(&tenant);
         let config = api.cache.current(&tenant).await?.ok_or_else(missing)?;
-        Ok(Self(InTenant {
-            config,
-            key_id: caller.key_id,
-            segments: Segments::default(),
-        }))
+        InTenant::of(config, caller.key_id, door, (Segments::default(), trail)).map(Self)
     }
 }
 

@@ -138,7 +138,7 @@ fn merged(before: &CustomHeaders, changes: &BTreeMap<String, Option<String>>) ->
             None => all.remove(name.as_str()),
         };
     }
-    let parsed = CustomHeaders::parse(all);
+    let parsed = before.replaced_by(all);
     parsed.map_err(|(name, refusal)| refused(&name, refusal.code(), &refusal.to_string()))
 }
 

@@ -20,6 +20,7 @@ use redial_platform::routes::Routes;
 use redial_platform::store::backlog::{Counted, Narrow, Waiting};
 use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::replays::{ReplayAction, ReplayFilter, ReplayJob};
+use redial_platform::store::unfinished::Quota;
 use redial_replay::{Options, ReplayView, take_rate};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,9 +51,10 @@ impl Api {
     /// Asks for the job that drains or discards a part of what is held for an endpoint.
     ///
     /// # Errors
-    /// 422 if the part makes no sense; 500 if the job could not be made.
+    /// 422 if the part makes no sense; 429 if too many jobs are not finished; 500 if the job could not be made.
     pub(crate) async fn ask_for_backlog(
         &self,
+        quota: Quota,
         config: &Arc<TenantConfig>,
         endpoint: &Endpoint,
         part: Part,
@@ -76,7 +78,10 @@ impl Api {
             slow_start: drains && part.rate.is_none(),
             dry_run: part.dry_run,
         };
-        let job = self.asker.ask_with(config, filter.into(), options).await?;
+        let job = self
+            .asker
+            .ask_within(Some(quota), config, filter.into(), options)
+            .await?;
         let (tenant, action) = (&config.tenant.id, part.action);
         tracing::info!(%tenant, endpoint = %endpoint.id, replay = %job.id, ?action, held = job.total, "api.backlog_asked");
         self.note_drain(endpoint, &job).await;
@@ -161,8 +166,10 @@ fn held_because(reason: Option<&str>) -> &'static str {
         Some("endpoint_paused") => "Its endpoint is paused: it goes when somebody resumes it.",
         Some("endpoint_disabled") => "Its endpoint is disabled: it goes when somebody resumes it.",
         Some("endpoint_inactive") => "Its endpoint is inactive: it goes when somebody activates it.",
-        Some("rate_limited") => "It waits for its endpoint's rate limit.",
-        Some("endpoint_slow") => "Its endpoint leaves many requests unanswered; it is sent a little later.",
+        Some("rate_limited") => "It waits for its endpoint's rate limit, or for its turn while its endpoint is slow.",
+        Some("endpoint_slow") => {
+            "Its endpoint leaves requests unanswered, and too many of its tenant's are; it is sent a little later."
+        }
         Some("retries_full") => "It waits for its next attempt outside the queue, where enough of its endpoint's wait.",
         Some("receives_burnt") => "It came to the dead-letter queue with attempts left: it is sent again soon.",
         _ => "It is held.",
@@ -301,6 +308,7 @@ async fn count(
         (status = 409, description = "It is not delivered to now (`endpoint_on_hold`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
+        (status = 429, description = "More requests than may be made at once (`rate_limited`), or 10 replays of the tenant are not finished (`too_many_replays`); Retry-After says when to try again", body = Problem),
     )
 )]
 async fn change(
@@ -329,7 +337,10 @@ async fn change(
         rate,
         dry_run,
     };
-    let job = api.ask_for_backlog(&scope.config, &stored.endpoint, part).await?;
+    let quota = Quota::Replays;
+    let job = api
+        .ask_for_backlog(quota, &scope.config, &stored.endpoint, part)
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(job.into())))
 }
 

@@ -153,7 +153,7 @@ impl Api {
     }
 
     /// Writes a changed endpoint; false if somebody else was faster. One that becomes active again is not on hold any more:
-    /// nothing is known yet of how it answers now.
+    /// nothing is known yet of how it answers now. If that was said a moment ago its hold stays ([`Api::forgive`]).
     async fn put_endpoint(
         &self,
         config: &TenantConfig,
@@ -161,10 +161,9 @@ impl Api {
         after: &mut StoredEndpoint,
         tries: u32,
     ) -> Result<bool, Problem> {
-        if becomes_active(before, after) {
-            after.hold = None;
-        }
-        let releases = before.hold.is_some() && after.hold.is_none();
+        let is_asked = after.hold.is_none() || becomes_active(before, after);
+        let releases = before.hold.is_some() && is_asked && self.may_forgive(&before.endpoint).await?;
+        after.hold = before.hold.filter(|_| !releases);
         let StoredEndpoint { endpoint, sealed, .. } = after;
         endpoint.updated_at = self.clock.now();
         let change = if releases {

@@ -157,6 +157,7 @@ fn narrow(parameter: &mut Parameter) {
         "since" | "until" if !in_path => {
             text(r"^(19[7-9]|[2-9]\d\d)\d-".to_owned()).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         }
+        "step_s" if !in_path => text("^(60|300|900|3600)$".to_owned()),
         "limit" if !in_path => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(1))

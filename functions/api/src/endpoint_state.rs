@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::{Endpoint, EndpointState};
-use redial_domain::{EndpointId, ReplayId, TenantId};
+use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{Change, StoredEndpoint};
 use redial_platform::store::replays::{ReplayAction, ReplaySpec};
+use redial_platform::store::unfinished::Quota;
+use redial_replay::Options;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,7 +55,7 @@ impl Api {
     /// answered before.
     ///
     /// # Errors
-    /// 500 if the job could not be made; activating the endpoint again tries again.
+    /// 500 if the job could not be made, 429 if too many are not finished; activating the endpoint again tries again.
     pub(crate) async fn release(
         &self,
         scope: &InTenant,
@@ -61,11 +63,14 @@ impl Api {
         wish: &Wish,
     ) -> Result<ReleasedView, Problem> {
         let (tenant, endpoint) = (scope.id(), &changed.after.endpoint);
-        if changed.after.hold.is_some() {
+        let now = self.clock.now();
+        let is_on_hold = changed.after.hold.is_some();
+        let stays = !self.forgive(endpoint, now).await? && is_on_hold;
+        if stays {
+            self.make_probe_due(tenant, &endpoint.id).await?;
+        } else if is_on_hold {
             self.take_off_hold(tenant, &endpoint.id).await?;
         }
-        self.store.forget_health(tenant, &endpoint.id).await?;
-        let now = self.clock.now();
         let held = self
             .store
             .count_in_state(tenant, &endpoint.id, DeliveryState::Held, now)
@@ -78,6 +83,8 @@ impl Api {
         };
         let part = match wish {
             Wish::Keep => None,
+            // It drains when it answers.
+            Wish::Drain(..) if stays => None,
             Wish::Drain(which, rate) => Some(part(ReplayAction::Deliver, which, *rate)),
             Wish::Discard(which) => Some(part(ReplayAction::Discard, which, None)),
         };
@@ -88,7 +95,8 @@ impl Api {
             None => None,
             Some(part) => {
                 let config = Arc::new(self.stored(tenant).await?);
-                Some(self.ask_for_backlog(&config, endpoint, part).await?.id)
+                let quota = Quota::Releases;
+                Some(self.ask_for_backlog(quota, &config, endpoint, part).await?.id)
             }
         };
         Ok(ReleasedView {
@@ -97,11 +105,34 @@ impl Api {
         })
     }
 
+    /// Forgets how an endpoint answered before, for somebody asked for it to be delivered to. False if its failures stay:
+    /// others of it were forgiven a moment ago.
+    async fn forgive(&self, endpoint: &Endpoint, now: Timestamp) -> Result<bool, StoreError> {
+        let (tenant, id) = (&endpoint.tenant, &endpoint.id);
+        match self.store.health(tenant, id, now).await? {
+            None => Ok(true),
+            Some(health) if health.has_failed() => self.store.forgive_health(tenant, id, now).await,
+            Some(health) => {
+                if !health.was_just_forgiven(now) {
+                    self.store.forget_health(tenant, id).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// True if an endpoint that is on hold because it fails may be taken off it because somebody asks.
+    pub(crate) async fn may_forgive(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let health = self.store.health(&endpoint.tenant, &endpoint.id, now).await?;
+        Ok(health.is_none_or(|health| !health.was_just_forgiven(now)))
+    }
+
     /// Has delivered what is held for an active endpoint although it could go: its release went wrong before, or it waits
     /// for a rate limit that was raised. What is kept back stays, and so does everything while the endpoint fails.
     ///
     /// # Errors
-    /// 500 if the job could not be made; asking again tries again.
+    /// 500 if the job could not be made, 429 if too many are not finished; asking again tries again.
     pub(crate) async fn let_go(&self, scope: &InTenant, changed: &Changed) -> Result<(), Problem> {
         let endpoint = &changed.after.endpoint;
         if changed.after.hold.is_some() || !self.has_held(scope, &endpoint.id).await? {
@@ -109,7 +140,9 @@ impl Api {
         }
         let config = Arc::new(self.stored(scope.id()).await?);
         let held = ReplaySpec::backlog_of(endpoint, self.clock.now().plus_millis(CLOCK_SKEW_MS));
-        let job = self.asker.ask(&config, held).await?;
+        let quota = Some(Quota::Releases);
+        let options = Options::default();
+        let job = self.asker.ask_within(quota, &config, held, options).await?;
         let (tenant, id) = (&config.tenant.id, &endpoint.id);
         tracing::info!(%tenant, endpoint = %id, replay = %job.id, held = job.total, "api.endpoint_released");
         self.note_drain(endpoint, &job).await;
@@ -233,6 +266,7 @@ fn inactive() -> Problem {
         (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
+        (status = 429, description = "More requests than may be made at once (`rate_limited`), or it is done and too many backlogs are being let go (`too_many_replays`): ask again after Retry-After", body = Problem),
     )
 )]
 async fn activate(
@@ -290,6 +324,8 @@ async fn pause(
 ///
 /// A paused or disabled endpoint is delivered to again, and so is one on hold because it fails. What is held for it is
 /// drained, at 100 a second at most, with a slow start; the body chooses otherwise: a part of it, or to keep or discard it.
+/// One that fails again less than two minutes after it was resumed stays on hold (`hold` in the answer) until it was probed,
+/// which is done at once.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/endpoints/{endpoint}/resume",
@@ -312,6 +348,7 @@ async fn pause(
         (status = 412, description = "It is not of that version (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 422, description = "A field is wrong", body = Problem),
+        (status = 429, description = "More requests than may be made at once (`rate_limited`), or it is done and too many backlogs are being let go (`too_many_replays`): ask again after Retry-After", body = Problem),
     )
 )]
 async fn resume(

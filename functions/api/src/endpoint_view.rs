@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::condition::Condition;
 use crate::endpoint_schema::{DeadLetterFields, PayloadName, ProfileName, RetryFields};
 use crate::precondition::Tagged;
 
@@ -30,6 +31,10 @@ pub(crate) struct EndpointView {
     /// That it is on hold because it fails: its deliveries are held, and it is probed; `null`: it is not.
     #[schema(required)]
     hold: Option<HoldView>,
+    /// How it is, in one word: only in a list that was asked with `include=condition`, and in its health.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    condition: Option<Condition>,
     /// Types wanted; empty: all.
     #[schema(value_type = Vec<String>)]
     event_types: Vec<TypePattern>,
@@ -72,6 +77,13 @@ pub(crate) struct EndpointView {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+impl EndpointView {
+    /// With how it is, where that was asked for.
+    pub(crate) fn with(self, condition: Option<Condition>) -> Self {
+        Self { condition, ..self }
+    }
 }
 
 /// That an active endpoint is on hold because it fails.
@@ -156,6 +168,7 @@ impl Api {
             url: settings.url,
             state: endpoint.state,
             hold,
+            condition: None,
             event_types: settings.filter.event_types,
             agents: settings.filter.agents,
             exclude_agents: settings.filter.exclude_agents,

@@ -1,10 +1,12 @@
 //! Endpoints: made, read, changed and deleted. Their secrets are in the answer that makes one and in `secrets`, nowhere else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use redial_domain::count::counted;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::signature::Secret;
 use redial_domain::{EndpointId, TenantId};
@@ -46,9 +48,8 @@ impl Api {
             let config = self.stored(tenant).await?;
             let most = config.tenant.max_endpoints;
             if config.endpoints.len() >= usize::from(most) {
-                let detail = format!(
-                    "this tenant may have at most {most} endpoints: delete one, or have `max_endpoints` raised"
-                );
+                let most = counted(most.into(), "endpoint", "endpoints");
+                let detail = format!("this tenant may have at most {most}: delete one, or have `max_endpoints` raised");
                 return Err(Problem::new(StatusCode::CONFLICT, "endpoints_limit", detail));
             }
             let change = Change::PutEndpoint(&mut new.endpoint, &new.sealed);
@@ -101,6 +102,7 @@ async fn create(
     authentication.apply(&mut settings, &mut credentials)?;
     let mut new = StoredEndpoint {
         hold: None,
+        slow: None,
         sealed: api.secrets.seal(scope.id(), &id, &credentials).await?,
         endpoint: Endpoint {
             id,
@@ -127,6 +129,9 @@ async fn create(
 }
 
 /// List endpoints
+///
+/// With `include=condition` each says how it is, in one word. That reads what is known of them: once or twice for all, and
+/// some more for each that has failed in the last 30 days.
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/endpoints",
@@ -136,6 +141,7 @@ async fn create(
         ("tenant" = String, Path, description = "The tenant's id"),
         ("limit" = Option<u8>, Query, description = "Most items, 1 to 100, 50 by default"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("include" = Option<String>, Query, description = "`condition`: with how each is", pattern = "^condition$"),
     ),
     responses(
         (status = 200, description = "A page of endpoints, by id", body = Listing<EndpointView>),
@@ -150,14 +156,25 @@ async fn list(
     scope: InTenant,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Listing<EndpointView>>, Problem> {
-    let query = Query::parse(raw.as_deref(), &[])?;
+    let query = Query::parse(raw.as_deref(), &["include"])?;
+    let with_condition = query.read("include", "condition", |text| (text == "condition").then_some(()))?;
     let wanted = api.wanted("endpoints", Some(scope.id()), &query).await?;
     let after = wanted.after_key().unwrap_or_default();
     let stored = scope.config.endpoints.iter();
     let rest = stored.filter(|stored| stored.endpoint.id.as_str() > after);
-    let found: Vec<&Arc<StoredEndpoint>> = rest.take(wanted.limit + 1).collect();
-    let key = |stored: &&Arc<StoredEndpoint>| stored.endpoint.id.to_string();
-    let page = api.keyed(&wanted, found, key, |stored| api.endpoint_view(stored));
+    let found: Vec<Arc<StoredEndpoint>> = rest.take(wanted.limit + 1).cloned().collect();
+    let conditions = match with_condition {
+        None => BTreeMap::new(),
+        Some(()) => {
+            api.conditions(scope.id(), &found[..found.len().min(wanted.limit)])
+                .await?
+        }
+    };
+    let key = |stored: &Arc<StoredEndpoint>| stored.endpoint.id.to_string();
+    let page = api.keyed(&wanted, found, key, |stored| {
+        let condition = conditions.get(&stored.endpoint.id).copied();
+        api.endpoint_view(&stored).with(condition)
+    });
     Ok(Json(page.await?))
 }
 

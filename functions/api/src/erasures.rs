@@ -173,7 +173,8 @@ async fn erase_event(State(api): State<Arc<Api>>, scope: InTenant) -> Result<(St
 /// Erase a call
 ///
 /// Every event accepted until now that names the call in `related.call_id`, each as if it were erased alone. Events of the
-/// call that are posted later are new events.
+/// call that are posted later are new events. Asking again before it is complete answers the same receipt, unless more was
+/// posted meanwhile. A tenant has at most 10 of these at work; those that wait for their second look are not counted.
 #[utoipa::path(
     delete,
     path = "/v1/tenants/{tenant}/calls/{call_id}",
@@ -189,6 +190,7 @@ async fn erase_event(State(api): State<Arc<Api>>, scope: InTenant) -> Result<(St
         (status = 403, description = "The key may not", body = Problem),
         (status = 404, description = "No event of such a call, or another's", body = Problem),
         (status = 409, description = "Its deliveries were written at the same time (`conflict`): the erasure goes on", body = Problem),
+        (status = 429, description = "More requests than may be made at once (`rate_limited`), or 10 erasures of calls are at work for the tenant (`too_many_erasures`); Retry-After says when to try again", body = Problem),
     )
 )]
 async fn erase_call(State(api): State<Arc<Api>>, scope: InTenant) -> Result<(StatusCode, Json<ErasureView>), Problem> {

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use redial_domain::Timestamp;
 use redial_domain::delivery::DeliveryState;
-use redial_domain::endpoint::EndpointState;
-use redial_domain::hold::{FAILING_IN_ROW, FAILURES_IN_ROW};
-use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
+use redial_domain::slow::{ONE_IN, SLOW_ATTEMPTS, SLOW_MS};
+use redial_platform::pace::Pace;
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
-use redial_platform::store::StoreError;
-use redial_platform::store::config::StoredEndpoint;
+use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::health::{Health, LastFailure};
 use redial_replay::ReplayView;
 use serde::Serialize;
@@ -21,10 +20,8 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::access::InTenant;
 use crate::backlog::{CountView, stored_endpoint};
+use crate::condition::{Condition, Waits, delivers};
 use crate::endpoint_view::held;
-
-/// The latest replays of a tenant among which the one that drains an endpoint is looked for.
-const RECENT_JOBS: usize = 50;
 
 pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
     to.with(routes!(read))
@@ -34,7 +31,7 @@ pub(crate) fn routes<R: Routes<Arc<Api>>>(to: R) -> R {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum HealthState {
-    /// Delivered to; nothing has failed of late.
+    /// Delivered to: `condition` tells whether all is well, it recovers, or deliveries are tried again.
     Healthy,
     /// Delivered to; its latest attempts failed.
     Failing,
@@ -71,16 +68,37 @@ impl From<LastFailure> for LastFailureView {
     }
 }
 
+/// That an endpoint answers late, and what follows.
+#[derive(Debug, Serialize, ToSchema)]
+struct SlowView {
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// When that ends, unless more slow attempts are seen by then.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+    /// Milliseconds between two requests to it meanwhile: shorter if `timeout_ms` is, or if fewer of the tenant's endpoints are
+    /// slow.
+    #[schema(example = 250)]
+    apart_ms: i64,
+    /// Why, in a sentence.
+    why: String,
+}
+
 /// How an endpoint is, and what waits for it.
 #[derive(Debug, Serialize, ToSchema)]
 struct HealthView {
     state: HealthState,
+    /// The same more closely, as the list of endpoints shows it with `include=condition`.
+    condition: Condition,
     /// Since when, if that is known: of `held` and `failing`.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     since: Option<Timestamp>,
     /// Why, in a sentence.
     #[schema(example = "Ten attempts in a row failed.")]
     reason: String,
+    /// That many of its attempts took five seconds or longer, so that its requests leave apart; `null`: they did not.
+    #[schema(required)]
+    slow: Option<SlowView>,
     /// Failed attempts since the last success.
     failures_in_row: u32,
     /// The last failed attempt; `null`: none is known, for 30 days.
@@ -105,61 +123,41 @@ struct HealthView {
     drain: Option<ReplayView>,
 }
 
-/// How an endpoint is: the state, since when, and why.
-fn diagnosis(stored: &StoredEndpoint, health: Option<&Health>) -> (HealthState, Option<Timestamp>, String) {
-    let said = |state, reason: &str| (state, None, reason.to_owned());
-    if let Some(hold) = held(stored) {
-        return (HealthState::Held, Some(hold.since), hold.reason.sentence().to_owned());
-    }
-    match stored.endpoint.state {
-        EndpointState::Inactive => said(HealthState::Inactive, "It is inactive: it matches no events."),
-        EndpointState::Paused => said(HealthState::Paused, "Somebody paused it: what it matches is held."),
-        EndpointState::Disabled => said(
-            HealthState::Disabled,
-            "Its receiver answered 410 Gone, or nothing for days: what it matches is held until somebody resumes it.",
-        ),
-        EndpointState::Active => {
-            let numbers = health.map(|health| health.numbers).unwrap_or_default();
-            match numbers.failures_in_row {
-                0 => said(HealthState::Healthy, "No attempt has failed since the last success."),
-                some @ 1..FAILING_IN_ROW => said(
-                    HealthState::Healthy,
-                    &format!("{some} in a row failed, which may pass."),
-                ),
-                many => (
-                    HealthState::Failing,
-                    numbers.failing_since,
-                    format!("{many} attempts in a row failed; {FAILURES_IN_ROW} put it on hold."),
-                ),
-            }
+impl From<Condition> for HealthState {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::Inactive => Self::Inactive,
+            Condition::Paused => Self::Paused,
+            Condition::Disabled => Self::Disabled,
+            Condition::OnHold => Self::Held,
+            Condition::Failing => Self::Failing,
+            Condition::Recovering | Condition::Retrying | Condition::Healthy => Self::Healthy,
         }
     }
 }
 
-impl Api {
-    /// The latest unfinished job that drains or discards what is held for an endpoint.
-    async fn drain_at_work(&self, tenant: &TenantId, endpoint: &EndpointId) -> Result<Option<ReplayView>, StoreError> {
-        let jobs = self.store.jobs(tenant, None, RECENT_JOBS).await?;
-        let at_work = jobs.items.into_iter().filter(|job| !job.is_finished() && !job.dry_run);
-        let drain = { at_work }.find(|job| job.spec.is_about_held(endpoint));
-        Ok(drain.map(ReplayView::from))
+/// Since when an endpoint is on hold or failing.
+fn since(condition: Condition, stored: &StoredEndpoint, health: Option<&Health>) -> Option<Timestamp> {
+    match condition {
+        Condition::OnHold => held(stored).map(|hold| hold.since),
+        Condition::Failing => health.and_then(|health| health.numbers.failing_since),
+        _ => None,
     }
+}
 
-    /// The last job that was asked for to let go what is held, if it is at work: so many newer ones may hide it.
-    async fn noted_drain(
-        &self,
-        tenant: &TenantId,
-        endpoint: &EndpointId,
-        noted: &ReplayId,
-    ) -> Result<Option<ReplayView>, StoreError> {
-        let job = match self.store.job(tenant, noted).await {
-            // As in a list.
-            Err(error) if error.is_unreadable() => None,
-            job => job?,
-        };
-        let drain = job.filter(|job| !job.is_finished() && job.spec.is_about_held(endpoint));
-        Ok(drain.map(ReplayView::from))
-    }
+/// That an active endpoint is slow, if it is.
+fn slowness(config: &TenantConfig, stored: &StoredEndpoint, now: Timestamp) -> Option<SlowView> {
+    let slow = stored.slow.filter(|slow| slow.is_at(now))?;
+    Some(SlowView {
+        since: slow.since,
+        until: slow.until,
+        apart_ms: Pace::of(config, stored, now).map_or(0, |pace| pace.interval_us() / 1_000),
+        why: format!(
+            "At least {SLOW_ATTEMPTS} attempts within a minute, one in {ONE_IN} or more, took {} seconds or longer. Its requests \
+             leave apart, so that others need not wait; nothing is lost. This ends by itself when it answers sooner.",
+            SLOW_MS / 1_000
+        ),
+    })
 }
 
 /// Read an endpoint's health
@@ -185,33 +183,37 @@ async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Json<Healt
     let stored = stored_endpoint(&scope)?;
     let (tenant, endpoint, now) = (scope.id(), &stored.endpoint.id, api.clock.now());
     let count = |state| api.store.count_in_state(tenant, endpoint, state, now);
-    let (health, held, retrying, dead, oldest_held_at, drain) = futures_util::try_join!(
+    let (health, held, retrying, dead, oldest_held_at, at_work) = futures_util::try_join!(
         api.store.health(tenant, endpoint, now),
         count(DeliveryState::Held),
         count(DeliveryState::Retrying),
         count(DeliveryState::Dead),
         api.store.oldest_in_state(tenant, endpoint, DeliveryState::Held, now),
-        api.drain_at_work(tenant, endpoint),
+        api.jobs_at_work(tenant),
     )?;
-    let noted = health.as_ref().and_then(|health| health.drain.as_ref());
-    let drain = match (drain, noted) {
-        (None, Some(noted)) => api.noted_drain(tenant, endpoint, noted).await?,
-        (drain, _) => drain,
+    let known = health.as_ref();
+    let drain = api.drain_at_work(tenant, endpoint, &at_work, known).await?;
+    let waits = Waits {
+        drains: drain.as_ref().is_some_and(delivers),
+        held: held.count > 0,
+        retrying: retrying.count > 0,
     };
-    let (state, since, reason) = diagnosis(stored, health.as_ref());
-    let due_at = health.as_ref().and_then(|health| health.due_at);
+    let condition = Condition::of(stored, known, waits);
+    let due_at = known.and_then(|health| health.due_at);
     Ok(Json(HealthView {
-        state,
-        since,
-        reason,
-        failures_in_row: health.as_ref().map_or(0, |health| health.numbers.failures_in_row),
-        probes: health.as_ref().map_or(0, |health| health.probes),
-        next_probe_at: due_at.filter(|_| state == HealthState::Held),
+        state: condition.into(),
+        condition,
+        since: since(condition, stored, known),
+        reason: condition.sentence(stored, known),
+        slow: slowness(&scope.config, stored, now),
+        failures_in_row: known.map_or(0, |health| health.numbers.failures_in_row),
+        probes: known.map_or(0, |health| health.probes),
+        next_probe_at: due_at.filter(|_| condition == Condition::OnHold),
         last_failure: health.and_then(|health| health.last_failure).map(LastFailureView::from),
         held: held.into(),
         retrying: retrying.into(),
         dead: dead.into(),
         oldest_held_at,
-        drain,
+        drain: drain.map(ReplayView::from),
     }))
 }

@@ -12,6 +12,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use redial_domain::EndpointId;
+use redial_domain::count::counted;
 use redial_domain::endpoint::{Endpoint, EndpointState};
 use redial_domain::json;
 use redial_domain::profile::webhook_resource::WebhookResource;
@@ -192,6 +193,7 @@ impl Api {
                 endpoint,
                 sealed,
                 hold: None,
+                slow: None,
             });
         }
         Ok(plan)
@@ -225,7 +227,8 @@ fn check_size(config: &TenantConfig, plan: &Plan) -> Result<(), Problem> {
     let conflict = |code, detail| Err(Problem::new(StatusCode::CONFLICT, code, detail));
     let most = usize::from(config.tenant.max_endpoints);
     if after > most && after > before {
-        let detail = format!("this tenant may have at most {most} endpoints, and this makes {after}");
+        let most = counted(most as u64, "endpoint", "endpoints");
+        let detail = format!("this tenant may have at most {most}, and this makes {after}");
         return conflict("endpoints_limit", detail);
     }
     let changes = plan.put.len() + plan.delete.len();

@@ -19,14 +19,13 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::access::Operator;
-use crate::body::{Body, Fields, refuse};
+use crate::body::{Body, refuse};
+use crate::key_fields::{expiry, networks, within_maker};
 use crate::listing::Listing;
 use crate::query::Query;
 
 /// Longest name of a key, in characters.
 const MAX_NAME_CHARS: usize = 200;
-/// Longest life of a key that expires, in seconds: ten years.
-const MAX_LIFE_S: i64 = 10 * 365 * 86_400;
 /// Longest id of a key that is looked up.
 const MAX_KEY_ID_LEN: usize = 64;
 
@@ -72,20 +71,6 @@ struct ChangedKey {
     allowed_networks: Option<Vec<String>>,
 }
 
-/// The networks that a body names; `None`: it says nothing of them, `Some(None)`: from anywhere.
-fn networks(fields: &mut Fields) -> Result<Option<Option<SourceNetworks>>, Problem> {
-    let expected = "a list of addresses and networks, as 203.0.113.7 and 2001:db8::/32, or null";
-    match fields.0.remove("allowed_networks") {
-        None => Ok(None),
-        Some(Value::Null) => Ok(Some(None)),
-        Some(value) => {
-            let read: Result<Vec<String>, _> = serde_json::from_value(value);
-            let texts = read.map_err(|_| refuse("field_invalid", "allowed_networks", format!("must be {expected}")))?;
-            Ok(Some(Some(SourceNetworks::try_from(texts)?)))
-        }
-    }
-}
-
 /// A key, without its text.
 #[derive(Debug, Serialize, ToSchema)]
 struct KeyView {
@@ -105,6 +90,9 @@ struct KeyView {
     /// From where alone it may be used; `null`: from anywhere.
     #[schema(value_type = Option<Vec<String>>, required)]
     allowed_networks: Option<SourceNetworks>,
+    /// Id of the key that made it; `null`: the deployer did, or a release that did not keep it.
+    #[schema(required, example = "81b2c4d6e8f0")]
+    made_by: Option<String>,
     /// True once it has expired: it is refused like an unknown one, and listed until it is deleted.
     expired: bool,
 }
@@ -115,6 +103,7 @@ impl KeyView {
             expired: key.is_expired(now),
             expires_at: key.expires_at,
             allowed_networks: key.allowed_networks,
+            made_by: key.made_by,
             id: key.id,
             scope: key.scope,
             name: key.name,
@@ -141,34 +130,22 @@ struct MadeKey {
     /// From where alone it may be used; `null`: from anywhere.
     #[schema(value_type = Option<Vec<String>>, required)]
     allowed_networks: Option<SourceNetworks>,
+    /// Id of the key of this request.
+    #[schema(required, example = "81b2c4d6e8f0")]
+    made_by: Option<String>,
 }
 
-/// When a new key is to expire.
-fn expiry(fields: &mut Fields, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
-    let at = fields.moment("expires_at")?;
-    let in_s: Option<i64> = fields.take("expires_in_s", "a number of seconds, 1 to 315360000")?;
-    let latest = now.plus_millis(MAX_LIFE_S * 1000);
-    match (at, in_s) {
-        (Some(_), Some(_)) => Err(refuse(
-            "expiry_ambiguous",
-            "expires_in_s",
-            "give this or expires_at, not both",
-        )),
-        (Some(at), None) if at <= now || at > latest => {
-            let detail = format!("must be in the future, {latest} at the latest");
-            Err(refuse("expiry_invalid", "expires_at", detail))
-        }
-        (None, Some(in_s)) if !(1..=MAX_LIFE_S).contains(&in_s) => {
-            let detail = format!("must be 1 to {MAX_LIFE_S}");
-            Err(refuse("expiry_invalid", "expires_in_s", detail))
-        }
-        (at, in_s) => Ok(at.or(in_s.map(|in_s| now.plus_millis(in_s * 1000)))),
+impl Api {
+    /// The key of a request as it is now: what it makes is no more than that.
+    async fn maker(&self, key_id: &str) -> Result<ApiKey, Problem> {
+        self.store.api_key(key_id).await?.ok_or_else(Problem::unauthorized)
     }
 }
 
 /// Make a key
 ///
-/// The answer is the only place where its text is ever shown.
+/// The answer is the only place where its text is ever shown. A key is good for no longer than the one that makes it, and from
+/// no other networks.
 #[utoipa::path(
     post,
     path = "/v1/keys",
@@ -181,20 +158,23 @@ fn expiry(fields: &mut Fields, now: Timestamp) -> Result<Option<Timestamp>, Prob
         (status = 401, description = "No valid key", body = Problem),
         (status = 403, description = "Only operators may", body = Problem),
         (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong, or there is no such tenant", body = Problem),
+        (status = 422, description = "A field is wrong, there is no such tenant, or the key would be good for longer or from more \
+            networks than that of the request (`key_exceeds_maker`)", body = Problem),
     )
 )]
 async fn create(
     State(api): State<Arc<Api>>,
-    _: Operator,
+    Operator { key_id, .. }: Operator,
     Body(mut fields): Body,
 ) -> Result<(StatusCode, Json<MadeKey>), Problem> {
     let scope = Scope::parse(&fields.required_text("scope")?)?;
     let name = fields.short_text("name", MAX_NAME_CHARS)?.unwrap_or_default();
     let now = api.clock.now();
-    let expires_at = expiry(&mut fields, now)?;
+    let maker = api.maker(&key_id).await?;
+    let expires_at = expiry(&mut fields, &maker, now)?;
     let allowed_networks = networks(&mut fields)?.flatten();
     fields.finish()?;
+    within_maker(allowed_networks.as_ref(), &maker)?;
     if let Scope::Tenant(tenant) = &scope
         && api.cache.current(tenant).await?.is_none()
     {
@@ -207,8 +187,9 @@ async fn create(
     let (text, mut key) = auth::mint(&api.random, &scope, &name, now);
     key.expires_at = expires_at;
     key.allowed_networks = allowed_networks;
+    key.made_by = Some(key_id);
     api.store.put_api_key(&key).await?;
-    tracing::info!(key_id = key.id, scope = key.scope, "api.key_made");
+    tracing::info!(key_id = key.id, scope = key.scope, by = key.made_by, "api.key_made");
     let ApiKey {
         id,
         scope,
@@ -216,6 +197,7 @@ async fn create(
         created_at,
         expires_at,
         allowed_networks,
+        made_by,
         ..
     } = key;
     let key = text.reveal().to_owned();
@@ -227,6 +209,7 @@ async fn create(
         created_at,
         expires_at,
         allowed_networks,
+        made_by,
     };
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -296,7 +279,7 @@ async fn read(
 /// Change a key
 ///
 /// Its name, and from where it may be used: at once here, and within 30 seconds everywhere. No key shuts itself out, so that an
-/// operator is left who can change it again.
+/// operator is left who can change it again; and none lets itself or others in from where it may not be used.
 #[utoipa::path(
     patch,
     path = "/v1/keys/{key}",
@@ -313,7 +296,8 @@ async fn read(
         (status = 409, description = "It is the key of this request, whose address would not be allowed any more \
             (`key_in_use`), or it was changed by others at the same time (`conflict`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong", body = Problem),
+        (status = 422, description = "A field is wrong, or it would be good from more networks than that of the request \
+            (`key_exceeds_maker`)", body = Problem),
     )
 )]
 async fn change(
@@ -337,6 +321,9 @@ async fn change(
         let detail = "this is the key of this request, whose address is in none of these networks: add it, or change the \
                       key with another operator's";
         return Err(Problem::new(StatusCode::CONFLICT, "key_in_use", detail).at("allowed_networks"));
+    }
+    if let Some(networks) = &networks {
+        within_maker(networks.as_ref(), &api.maker(&key_id).await?)?;
     }
     let apply = |key: &mut ApiKey| -> Result<(), Problem> {
         if let Some(name) = name {

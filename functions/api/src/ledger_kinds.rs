@@ -1,6 +1,7 @@
 //! What may be wrong with a delivery, as its ledger shows it: a closed list of kinds with a sentence each, and what is being
 //! done about each and when, computed from the record. Pure: reads neither the store nor a clock.
 
+use redial_domain::count::counted;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::EndpointState;
 use redial_domain::endpoint::dead_letter::MIN_DEAD_LETTER_DAYS;
@@ -325,8 +326,10 @@ impl Judge<'_> {
             replay: Some(job.id.as_str().to_owned()),
             state: None,
             explanation: format!(
-                "{} of {} deliveries are queued, and nobody has worked on it since {}.",
-                job.done, job.total, job.updated_at
+                "It has queued {} of {}, and nobody has worked on it since {}.",
+                job.done,
+                counted(job.total, "delivery", "deliveries"),
+                job.updated_at
             ),
             repair: NEXT_PASS.to_owned(),
         })

@@ -1,21 +1,27 @@
-//! The management API: tenants, endpoints, keys, and what became of events. Every answer is JSON, every refusal an RFC 9457
-//! problem. The tenant comes from the key and the path together and is part of every table key: another tenant's thing
-//! answers exactly as a missing one. Never delivers anything itself and never logs a secret.
+//! The management API: tenants, endpoints, keys, and what became of events; and the console, which asks it and nothing else.
+//! Every answer of the API is JSON, every refusal an RFC 9457 problem. The tenant comes from the key and the path together and
+//! is part of every table key: another tenant's thing answers exactly as a missing one. Never delivers anything itself and
+//! never logs a secret.
 //!
-//! The order of reading: [`router`], `access` (who may), `body` and `query` (what is asked), then one file per resource.
+//! The order of reading: [`router`], `door` (by which way somebody comes in), `access` (who may), `body` and `query` (what is
+//! asked), then one file per resource. `console` serves files.
 
 mod access;
 mod attempts;
+mod audit;
 mod authentication;
 mod backlog;
 mod body;
 mod calls;
 mod change;
+mod condition;
+mod console;
 mod cursor;
 mod data_keys;
 mod dead_letters;
 mod deliveries;
 mod description;
+mod door;
 mod dry_run;
 mod endpoint_drain;
 mod endpoint_fields;
@@ -33,6 +39,8 @@ mod events;
 mod export;
 mod health;
 mod integration;
+mod key_fields;
+mod key_limit;
 mod keys;
 mod ledger;
 mod ledger_kinds;
@@ -40,11 +48,14 @@ mod limiter;
 mod listing;
 mod meta;
 mod own_origin;
+mod portal;
 mod precondition;
 mod query;
 mod replays;
 mod reseal;
 mod secrets;
+mod session;
+mod signed;
 mod statistics;
 mod tenants;
 mod timeline;
@@ -56,6 +67,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use redial_domain::address::AddressPolicy;
+use redial_domain::frame::FrameAncestors;
 use redial_domain::retry::RetryPolicy;
 use redial_domain::url::OwnHost;
 use redial_platform::auth::Authenticator;
@@ -76,7 +88,9 @@ pub use crate::cursor::{Place, Signer};
 pub use crate::description::whole;
 
 use crate::cursor::Cursors;
+use crate::key_limit::KeyLimit;
 use crate::limiter::Limiter;
+use crate::signed::Signed;
 
 /// The API. Cheap to share; made once for an execution environment.
 pub struct Api {
@@ -85,14 +99,19 @@ pub struct Api {
     cache: ConfigCache,
     asker: Asker,
     authenticator: Authenticator,
-    limiter: Limiter,
+    key_limit: KeyLimit,
+    sign_ins: Limiter,
     schemas: Schemas,
     dispatcher: Invoker,
     cursors: Cursors,
+    sessions: Signed,
+    portals: Signed,
     clock: Clock,
     random: Random,
     policy: AddressPolicy,
     own_hosts: Vec<OwnHost>,
+    origin: Option<String>,
+    frame_ancestors: FrameAncestors,
     ingest_url: String,
     egress_addresses: Vec<IpAddr>,
     default_retry: RetryPolicy,
@@ -103,7 +122,7 @@ pub struct Api {
 pub struct Parts {
     /// The tables.
     pub store: Store,
-    /// Opens and seals the secrets of endpoints, and has the key that signs cursors.
+    /// Opens and seals the secrets of endpoints, and has the keys that sign cursors, sessions and portal tokens.
     pub secrets: Secrets,
     /// The queues: replays are sent there.
     pub queues: Queues,
@@ -119,6 +138,11 @@ pub struct Parts {
     pub policy: AddressPolicy,
     /// The names under which this service is reached itself: no targets. Its own URL it learns from each request.
     pub own_hosts: Vec<OwnHost>,
+    /// Scheme, host and port at which browsers reach this service, where that is known beforehand: on one machine. Without TLS
+    /// only there.
+    pub origin: Option<String>,
+    /// Who may show the console in a frame.
+    pub frame_ancestors: FrameAncestors,
     /// Absolute URL of `POST /v1/events`, which `GET /v1` names.
     pub ingest_url: String,
     /// The addresses that deliveries come from, if they are fixed: `GET /v1` names them.
@@ -143,17 +167,22 @@ impl Api {
         Self {
             store: parts.store,
             cursors: Cursors::new(parts.secrets.clone()),
+            sessions: Signed::new(parts.secrets.clone(), session::PURPOSE),
+            portals: Signed::new(parts.secrets.clone(), portal::PURPOSE),
             secrets: parts.secrets,
             cache,
             asker,
             authenticator: parts.authenticator,
-            limiter: Limiter::new(limiter::OF_KEY),
+            key_limit: KeyLimit::new(),
+            sign_ins: Limiter::new(session::SIGN_INS),
             schemas: Schemas::default(),
             dispatcher: parts.dispatcher,
             clock: parts.clock,
             random: parts.random,
             policy: parts.policy,
             own_hosts: parts.own_hosts,
+            origin: parts.origin,
+            frame_ancestors: parts.frame_ancestors,
             ingest_url: parts.ingest_url,
             egress_addresses: parts.egress_addresses,
             default_retry: parts.default_retry,
@@ -170,14 +199,16 @@ impl fmt::Debug for Api {
     }
 }
 
-/// The HTTP routes of the API, with their own answers for unknown routes, wrong methods and panics.
+/// The HTTP routes of the API and the console, with their own answers for unknown routes, wrong methods and panics.
 pub fn router(api: Arc<Api>) -> axum::Router {
     let counted = (api.metrics.clone(), api.clock.clone());
     resources(axum::Router::new())
+        .merge(console::routes())
         .method_not_allowed_fallback(respond::method_not_allowed)
         .fallback(respond::no_route)
         .layer(axum::middleware::from_fn(respond::guarded))
         .layer(axum::middleware::from_fn(integration::enveloped))
+        .layer(axum::middleware::from_fn(audit::audited))
         .layer(axum::middleware::from_fn_with_state(counted, respond::counted))
         .with_state(api)
 }
@@ -211,7 +242,10 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("rd_<id>_<secret>")
-            .description(Some("A key with scope operator, tenant:<id> or ingest."))
+            .description(Some(
+                "A key with scope operator, tenant:<id> or ingest, or a portal token (rdp_...). The console has a session in a \
+                 cookie instead (POST /v1/session).",
+            ))
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme));
@@ -220,8 +254,8 @@ impl Modify for Bearer {
 
 /// Every resource, in the order of the description.
 fn resources<R: Routes<Arc<Api>>>(to: R) -> R {
-    let to = data_keys::routes(keys::routes(meta::routes(to)));
-    let to = erasures::routes(tenants::routes(to));
+    let to = data_keys::routes(keys::routes(session::routes(meta::routes(to))));
+    let to = erasures::routes(portal::routes(tenants::routes(to)));
     let to = event_type_check::routes(event_types::routes(to));
     let to = endpoint_test::routes(dry_run::routes(to));
     let to = endpoint_state::routes(secrets::routes(endpoints::routes(to)));

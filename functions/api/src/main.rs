@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lambda_http::Error;
 use redial_api::{Api, Parts, router};
 use redial_domain::address::AddressPolicy;
+use redial_domain::frame::FrameAncestors;
 use redial_domain::retry::RetryPolicy;
 use redial_platform::auth::Authenticator;
 use redial_platform::{Metrics, aws, settings};
@@ -18,6 +19,8 @@ async fn main() -> Result<(), Error> {
         secrets: env.secrets()?,
         dispatcher: env.dispatcher()?,
         own_hosts: env.settings.own_hosts()?,
+        origin: None,
+        frame_ancestors: FrameAncestors::parse(&settings::console_ancestors())?,
         store: env.store,
         queues: env.queues,
         clock: env.clock,

@@ -48,6 +48,9 @@ pub(crate) enum Unasked {
     /// A field is wrong, or what it names is not there
     #[response(status = 422)]
     Wrong(Problem),
+    /// More requests than may be made at once (`rate_limited`), or 10 replays of the tenant are not finished (`too_many_replays`); Retry-After says when to try again
+    #[response(status = 429)]
+    TooMany(Problem),
 }
 
 impl Api {
@@ -72,6 +75,8 @@ impl Api {
 /// endpoint has missed. Each delivery is made anew, with attempts from 1 and the same `webhook-id`; held ones are released
 /// instead, and dead ones that are asked for as such leave the list of dead letters. With `dry_run` it is only counted. At most
 /// 10,000 deliveries are counted before the answer; a larger job counts first (`counting`), then sends. At most 10 million.
+/// A range leaves out what earlier replays delivered, unless `include_replays` asks for it; what is held or dead is found
+/// whoever made it. A tenant has at most 10 replays that are not finished, paused ones counted.
 #[utoipa::path(
     post,
     path = "/v1/tenants/{tenant}/replays",

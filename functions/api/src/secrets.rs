@@ -96,11 +96,12 @@ fn view(credentials: &Credentials, now: Timestamp) -> SecretsView {
         (status = 200, description = "The secrets that sign now", body = SecretsView,
             headers(("ETag" = String, description = "The version, in quotes"))),
         (status = 401, description = "No valid key", body = Problem),
-        (status = 403, description = "The key may not", body = Problem),
+        (status = 403, description = "The key may not, or it is a portal token for looking only (`read_only`)", body = Problem),
         (status = 404, description = "No such endpoint, or another's", body = Problem),
     )
 )]
 async fn read(State(api): State<Arc<Api>>, scope: InTenant) -> Result<Tagged<SecretsView>, Problem> {
+    scope.may_see_secrets()?;
     let id = scope.endpoint()?;
     let stored = scope.config.endpoint(&id);
     let stored = stored.ok_or_else(|| Problem::not_found("endpoint"))?;

@@ -9,6 +9,7 @@ use redial_domain::endpoint::MAX_ENDPOINTS;
 use redial_domain::id::MAX_SHARDS;
 use redial_domain::profile::voicehub::check_template;
 use redial_domain::{TenantId, Timestamp};
+use redial_platform::notices::OPERATOR;
 use redial_platform::problem::Problem;
 use redial_platform::routes;
 use redial_platform::routes::Routes;
@@ -100,6 +101,9 @@ pub(crate) struct TenantSettings {
     /// Shards of its lists: 4 by default, at most 1024, only ever raised. 1000 events a second each.
     #[schema(minimum = 1, maximum = 1024)]
     shards: Option<u16>,
+    /// Needed to make the tenant `operator`, and of no other: what Redial tells about every tenant goes to its endpoints, so it
+    /// must never be a customer's.
+    for_operators: Option<bool>,
 }
 
 impl TenantSettings {
@@ -112,6 +116,7 @@ impl TenantSettings {
             analysis_url: fields.text("analysis_url")?,
             max_endpoints: fields.take("max_endpoints", "a number, 0 to 200")?,
             shards: fields.take("shards", "a number, 1 to 1024")?,
+            for_operators: fields.take("for_operators", "true or false")?,
         };
         fields.finish()?;
         let kept = MIN_RETENTION_DAYS..=MAX_RETENTION_DAYS;
@@ -129,6 +134,24 @@ impl TenantSettings {
             return Err(refuse("shards_invalid", "shards", "must be 1 to 1024"));
         }
         Ok(settings)
+    }
+
+    /// Refuses to make the tenant that is told about all others for somebody who may not know that it is.
+    fn check_id(&self, id: &TenantId, is_new: bool) -> Result<(), Problem> {
+        let is_operators = id.as_str() == OPERATOR;
+        let is_meant = self.for_operators == Some(true);
+        if is_operators && is_new && !is_meant {
+            let detail = format!(
+                "the tenant {OPERATOR} is told about every other one: if it is to be your own, say true; a customer's \
+                 tenant needs another id"
+            );
+            return Err(refuse("tenant_reserved", "for_operators", detail));
+        }
+        if !is_operators && is_meant {
+            let detail = format!("only the tenant {OPERATOR} is told about all others: leave this out");
+            return Err(refuse("tenant_not_reserved", "for_operators", detail));
+        }
+        Ok(())
     }
 
     fn apply(&self, tenant: &mut Tenant) -> Result<(), Problem> {
@@ -176,7 +199,8 @@ impl TenantSettings {
         (status = 409, description = "Changed by others at the same time (`conflict`), or a tenant of this name is being erased (`tenant_erasing`)", body = Problem),
         (status = 412, description = "It was changed since, or is not there (`version_mismatch`)", body = Problem),
         (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "A field is wrong", body = Problem),
+        (status = 422, description = "A field is wrong, or the tenant `operator` would be made without saying so \
+            (`tenant_reserved`), or another while saying so (`tenant_not_reserved`)", body = Problem),
     )
 )]
 async fn put(
@@ -195,6 +219,7 @@ async fn put(
         if before.is_none() {
             api.refuse_while_erasing(&id).await?;
         }
+        settings.check_id(&id, before.is_none())?;
         match &before {
             Some(config) => if_match.check(config.version)?,
             None => if_match.check_absent()?,

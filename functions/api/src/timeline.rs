@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use redial_domain::count::counted;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::encode_time;
 use redial_domain::{DeliveryId, EndpointId, EventId, EventTypeName, ReplayId, Timestamp};
@@ -210,7 +211,10 @@ fn sentence(record: &DeliveryRecord, next_at: Option<Timestamp>) -> String {
             when("when its endpoint is delivered to again")
         ),
         DeliveryState::Succeeded => format!("Delivered with attempt {}.", record.attempts),
-        DeliveryState::Dead => format!("Given up after {} attempts{because}.", record.attempts),
+        DeliveryState::Dead => format!(
+            "Given up after {}{because}.",
+            counted(record.attempts.into(), "attempt", "attempts")
+        ),
         DeliveryState::Canceled => format!("Canceled{because}: it will not be delivered."),
     }
 }
@@ -303,8 +307,7 @@ fn beginning(event: &StoredEvent) -> Vec<TimelineItem> {
         occurred_at.map(|at| TimelineItem::new(event, Kind::Occurred, Some(at), "Happened, as the platform says."));
     let text = match event.matched.len() {
         0 => "Accepted; no endpoint wanted it.".to_owned(),
-        1 => "Accepted for 1 endpoint.".to_owned(),
-        n => format!("Accepted for {n} endpoints."),
+        n => format!("Accepted for {}.", counted(n as u64, "endpoint", "endpoints")),
     };
     let accepted = TimelineItem {
         endpoints: Some(event.matched.clone()),

@@ -93,6 +93,7 @@ impl Dispatcher {
                 .measure(Metric::FirstAttemptLatency, u64::try_from(latency_ms).unwrap_or(0));
         }
         let who = (job.record.tenant.clone(), job.record.id.endpoint.clone());
+        self.watch.took(&who, attempt.duration_ms);
         match decision {
             Decision::Succeeded => self.watch.succeeded(&who, job.record.attempts > 0),
             // Its endpoint is disabled for it.

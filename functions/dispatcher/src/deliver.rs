@@ -14,6 +14,7 @@ use redial_platform::failpoint;
 use redial_platform::format::NEWER_WAIT_MS;
 use redial_platform::message::{DeliveryMessage, Unread};
 use redial_platform::metrics::Metric;
+use redial_platform::pace::Pace;
 use redial_platform::seal::Credentials;
 use redial_platform::secrets::SecretsError;
 use redial_platform::store::StoreError;
@@ -21,6 +22,7 @@ use redial_platform::store::config::StoredEndpoint;
 use redial_platform::store::deliveries::DeliveryRecord;
 
 use crate::contents::Contents;
+use crate::hidden;
 use crate::look::Look;
 use crate::pace::Turn;
 use crate::request::Unsigned;
@@ -60,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) message_id: String,
     /// The tenant's template of links to analyses.
     pub(crate) analysis_url: Option<String>,
+    /// How far apart requests to its endpoint leave, if that is limited.
+    pub(crate) pace: Option<Pace>,
     /// True if other messages may be about the same delivery: the attempt is claimed before the POST.
     pub(crate) shared: bool,
     /// True if it was set aside until its endpoint could take it: that wait was the endpoint's, not ours.
@@ -110,9 +114,9 @@ impl Dispatcher {
         // Before the claim: what cannot be signed now is not claimed either.
         let (tenant, stored) = (&job.message.tenant, &job.stored);
         let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
-        if self.is_in_the_way(&job) {
+        let Some(request) = self.begin(&job, batch).await else {
             return Ok(self.make_way(job, batch).await?);
-        }
+        };
         let turn = self.turn(&job).await?;
         if matches!(turn, Turn::Later) {
             return Ok(self.let_wait(job, None, batch).await?);
@@ -129,10 +133,11 @@ impl Dispatcher {
         if !self.wait_for(&job, turn).await? {
             return Ok(self.let_wait(job, claimed, batch).await?);
         }
-        let request = self.under_way.begin(&job.endpoint().id, self.clock.now());
+        request.leaves(self.clock.now());
         let exchange = self.post(&job, &credentials, &batch.contents).await;
         drop(request);
-        let exchange = exchange?;
+        let mut exchange = exchange?;
+        hidden::hide(&mut exchange.outcome, &credentials, job.endpoint().settings.profile);
         let verdict = self.conclude(job, exchange, batch).await;
         failpoint::hit("dispatcher.after_record");
         verdict
@@ -167,6 +172,7 @@ impl Dispatcher {
         let headers = unsigned.headers(settings, credentials, self.clock.now());
         let timeout = Duration::from_millis(settings.timeout_ms.into());
         let sent = self.egress.post(Post {
+            whose: message.tenant.as_str(),
             url: &url,
             headers,
             body,

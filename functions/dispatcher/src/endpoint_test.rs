@@ -23,14 +23,13 @@ use serde_json::Value;
 
 use crate::Dispatcher;
 use crate::deliver::Fault;
+use crate::hidden::{HIDDEN, Hider};
 use crate::request::Unsigned;
 
 /// How the ids of tests begin: no event has them.
 const ID_PREFIX: &str = "test_";
 /// Says in every profile that a request is a test. Not signed, and no event's request has it.
 const TEST_HEADER: (&str, &str) = ("webhook-test", "1");
-/// What is shown in place of a value that authenticates.
-const HIDDEN: &str = "[hidden]";
 
 /// A request that is ready to be sent.
 struct Built {
@@ -38,6 +37,8 @@ struct Built {
     body: Bytes,
     /// Names of the headers whose values are the endpoint's own.
     hidden: BTreeSet<String>,
+    /// Finds those values in the answer.
+    hider: Option<Hider>,
 }
 
 impl Dispatcher {
@@ -97,6 +98,7 @@ impl Dispatcher {
         let probed = match self.egress.admit(&settings.url) {
             Ok(url) => {
                 let post = Post {
+                    whose: tenant.as_str(),
                     url: &url,
                     headers: built.headers.clone(),
                     body: built.body.clone(),
@@ -141,13 +143,19 @@ impl Dispatcher {
             headers,
             body: body.into(),
             hidden: own.map(|(name, _)| name).collect(),
+            hider: Hider::of(credentials, settings.profile),
         })
     }
 }
 
 /// What people get to see; without a probe, nothing was sent.
 fn shown(settings: &EndpointSettings, built: Built, probed: Option<Probed>) -> TestExchange {
-    let Built { headers, body, hidden } = built;
+    let Built {
+        headers,
+        body,
+        hidden,
+        hider,
+    } = built;
     let blocked = Outcome::Failed(FailureCode::Blocked);
     let diagnosis = match &probed {
         Some(probed) => diagnose(&probed.outcome, probed.step, probed.cause, settings.timeout_ms),
@@ -182,14 +190,18 @@ fn shown(settings: &EndpointSettings, built: Built, probed: Option<Probed>) -> T
             .as_ref()
             .and_then(|probed| Some(probed.connected_to?.to_string())),
         timings: of_timings(timings),
-        response: probed.and_then(response),
+        response: probed.and_then(|probed| response(probed, hider.as_ref())),
     }
 }
 
-fn response(probed: Probed) -> Option<ShownResponse> {
-    let (Outcome::Answered(answer), Some(head)) = (probed.outcome, probed.head) else {
+fn response(probed: Probed, hider: Option<&Hider>) -> Option<ShownResponse> {
+    let (Outcome::Answered(mut answer), Some(mut head)) = (probed.outcome, probed.head) else {
         return None;
     };
+    if let Some(hider) = hider {
+        hider.hide_in_body(&mut answer);
+        hider.hide_in_head(&mut head);
+    }
     let headers = head.headers.into_iter();
     Some(ShownResponse {
         status: answer.status,

@@ -25,11 +25,12 @@ use redial_platform::store::health::{Health, LastFailure};
 use redial_platform::store::observed::Observed;
 use redial_platform::{Clock, Store};
 
+use crate::slow::Durations;
 use crate::tally::{Tally, Untold, Who};
 
 /// Times that an endpoint's hold is written against other changes of its tenant. What could not be written then, the next
 /// failure or the sweeper writes.
-const SETTLE_TRIES: u32 = 8;
+pub(crate) const SETTLE_TRIES: u32 = 8;
 
 /// Where a delivery waits for its next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +80,12 @@ impl Concluded {
 /// What an execution environment sees of endpoints, and does about it. Cheap to clone; clones share what they saw.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    store: Store,
-    cache: ConfigCache,
+    pub(crate) store: Store,
+    pub(crate) cache: ConfigCache,
     notifier: Notifier,
-    clock: Clock,
+    pub(crate) clock: Clock,
     tally: Tally,
+    pub(crate) durations: Durations,
 }
 
 impl Watch {
@@ -96,6 +98,7 @@ impl Watch {
             notifier,
             clock,
             tally: Tally::default(),
+            durations: Durations::default(),
         }
     }
 
@@ -120,7 +123,9 @@ impl Watch {
     ) {
         let endpoints = concluded.endpoints.into_inner().unwrap_or_else(PoisonError::into_inner);
         let told = endpoints.iter().map(|who| async move {
-            if let Err(error) = self.tell(who, recorder).await {
+            // Failures first: what they put on hold is not slow as well.
+            let told = self.tell(who, recorder).await;
+            if let Err(error) = told.and(self.tell_slow(who).await) {
                 tracing::error!(%error, tenant = %who.0, endpoint = %who.1, "dispatcher.health_not_told");
                 recorder.count(Metric::FunctionFaults, 1);
             }

@@ -3,19 +3,22 @@
 //! wait outside the queue is written as `held` with `due_at`, and the sweeper sends it.
 //!
 //! The order of reading: [`Dispatcher::handle`], `deliver` (what happens to one message), `redial_domain::delivery::decide`
-//! (the decision), `conclude` (what is written down), `health` (what follows for the endpoint). Besides, `stalled`: who is not
-//! begun while its endpoint leaves others unanswered; `endpoint_test`: one request that nothing is written down of.
+//! (the decision), `conclude` (what is written down), `health` (what follows for the endpoint). Besides, `under_way` and
+//! `stalled`: who is not begun while others go unanswered; `endpoint_test`: one request that nothing is written down of.
 
 mod conclude;
 mod contents;
 mod deliver;
 mod endpoint_test;
 pub mod health;
+mod hidden;
 mod look;
 mod pace;
 mod request;
+mod slow;
 mod stalled;
 mod tally;
+mod under_way;
 
 use std::sync::Arc;
 
@@ -31,8 +34,8 @@ use redial_platform::{Clock, Random, Store, batch, failpoint};
 
 use crate::contents::Contents;
 use crate::health::{Concluded, Watch};
-use crate::stalled::Requests;
 pub use crate::tally::Who;
+use crate::under_way::{Lane, Place, Requests};
 
 /// Delivers messages. Cheap to share; made once for an execution environment.
 #[derive(Clone)]
@@ -57,6 +60,7 @@ struct Batch {
     contents: Contents,
     recorder: Recorder,
     concluded: Concluded,
+    place: Place,
 }
 
 /// What a [`Dispatcher`] is made of.
@@ -113,6 +117,7 @@ impl Dispatcher {
             contents: Contents::default(),
             recorder: self.metrics.begin(began),
             concluded: Concluded::default(),
+            place: self.under_way.place(self.lane(&event)),
         };
         failpoint::hit("dispatcher.after_receive");
         let (half, of) = (&failpoint::Half::of(received), &batch);
@@ -140,5 +145,18 @@ impl Dispatcher {
             "dispatcher.batch"
         );
         response
+    }
+
+    /// Which mapping a batch came by: that of its first record, as all of a batch come from one queue.
+    fn lane(&self, event: &SqsEvent) -> Lane {
+        let arn = event
+            .records
+            .first()
+            .and_then(|record| record.event_source_arn.as_deref());
+        if arn.is_none_or(|arn| self.queues.is_delivery(arn)) {
+            Lane::First
+        } else {
+            Lane::Later
+        }
     }
 }

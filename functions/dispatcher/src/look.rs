@@ -11,7 +11,7 @@ use redial_platform::batch::{Record, Verdict};
 use redial_platform::message::DeliveryMessage;
 use redial_platform::metrics::Metric;
 use redial_platform::notices::{self, Notice};
-use redial_platform::pace;
+use redial_platform::pace::{self, Pace};
 use redial_platform::store::StoreError;
 use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
@@ -82,6 +82,7 @@ impl Dispatcher {
             return Ok(Look::Settled(self.set_aside(record, held, batch).await?));
         }
         Ok(Look::Attempt(Box::new(Job {
+            pace: Pace::of(&config, &stored, now),
             message,
             record,
             stored,

@@ -5,7 +5,7 @@
 use redial_domain::Timestamp;
 use redial_platform::batch::Verdict;
 use redial_platform::metrics::Metric;
-use redial_platform::pace::{Pace, REASON};
+use redial_platform::pace::REASON;
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::Recorded;
 
@@ -33,7 +33,7 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub(crate) async fn turn(&self, job: &Job) -> Result<Turn, StoreError> {
-        let Some(pace) = Pace::of(job.endpoint()) else {
+        let Some(pace) = job.pace else {
             return Ok(Turn::Now);
         };
         let (message, now) = (&job.message, self.clock.now());

@@ -1,6 +1,6 @@
 //! From a request body to stored events and queued deliveries. docs/ARCHITECTURE.md; the order of writes is in docs/DATA.md.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::StatusCode;
@@ -18,6 +18,7 @@ use redial_platform::{Clock, Random, blob, cache::ConfigCache, failpoint, keys};
 
 use crate::answer::{Accepted, Answer, accepted, id_of, refused};
 use crate::check::{Check, EventTypes, Warning};
+use crate::configs::{Configs, Unread};
 use crate::deliveries::Routed;
 use crate::erased::erased;
 use crate::noted::Noted;
@@ -34,7 +35,7 @@ pub struct Ingest {
     queues: Queues,
     cache: ConfigCache,
     types: EventTypes,
-    clock: Clock,
+    pub(crate) clock: Clock,
     random: Random,
     /// Tenants noted as active in the hour of `.0`.
     active: Mutex<(Timestamp, HashSet<TenantId>)>,
@@ -104,8 +105,9 @@ impl Ingest {
             .iter()
             .map(|text| PostedEvent::parse(text).map_err(Problem::from))
             .collect();
-        let configs = self.configs(posted.iter().flatten()).await?;
-        let mut check = self.types.for_request(posted.iter().flatten(), &configs).await?;
+        let tenants = posted.iter().flatten().map(|event| &event.tenant).collect();
+        let configs = Configs::read(&self.cache, tenants).await?;
+        let mut check = self.types.for_request(posted.iter().flatten(), &configs).await;
         let now = self.clock.now();
         let incoming: Vec<Result<Incoming, Answer>> = posted
             .into_iter()
@@ -174,26 +176,16 @@ impl Ingest {
         })
     }
 
-    async fn configs(
-        &self,
-        posted: impl Iterator<Item = &PostedEvent>,
-    ) -> Result<HashMap<TenantId, Arc<TenantConfig>>, StoreError> {
-        let tenants: HashSet<&TenantId> = posted.map(|event| &event.tenant).collect();
-        let read = tenants.into_iter().map(|tenant| async move {
-            Ok::<_, StoreError>(self.cache.current(tenant).await?.map(|config| (tenant.clone(), config)))
-        });
-        Ok(try_join_all(read).await?.into_iter().flatten().collect())
-    }
-
     /// Matches an event and makes what will be stored of it.
     fn receive(
         &self,
         posted: PostedEvent,
-        configs: &HashMap<TenantId, Arc<TenantConfig>>,
+        configs: &Configs,
         check: &mut Check<'_>,
         now: Timestamp,
     ) -> Result<Incoming, Problem> {
-        let Some(config) = configs.get(&posted.tenant) else {
+        let config = configs.of(&posted.tenant).map_err(|Unread| Problem::internal())?;
+        let Some(config) = config else {
             let detail = format!("there is no tenant {}", posted.tenant);
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "tenant_unknown", detail).at("tenant"));
         };

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::StatusCode;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use redial_domain::event::{Content, PostedEvent};
 use redial_domain::misfit::Misfit;
 use redial_domain::{Invalid, TenantId, catalogue};
@@ -20,11 +20,16 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::configs::{Configs, Unread};
+
 /// Misfits of one event that are told: an answer to 500 events stays below the 6 MB of Lambda's answers. docs/LIMITS.md.
 const MAX_TOLD: usize = 3;
 /// Milliseconds that a request checks the data of one tenant's own types: a schema that is slow to check must not keep the
 /// events of others waiting. docs/LIMITS.md.
 const MAX_CHECK_MS: i64 = 1_000;
+/// Milliseconds that a request checks the data of all tenants' own types: a batch names as many tenants as it likes.
+/// docs/LIMITS.md.
+const MAX_REQUEST_CHECK_MS: i64 = 3_000;
 /// Bytes of tenants' own types that are kept in memory; beyond it they are read anew.
 const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;
 
@@ -101,18 +106,26 @@ impl EventTypes {
     pub(crate) async fn for_request<'a>(
         &'a self,
         posted: impl Iterator<Item = &PostedEvent>,
-        configs: &HashMap<TenantId, Arc<TenantConfig>>,
-    ) -> Result<Check<'a>, StoreError> {
+        configs: &Configs,
+    ) -> Check<'a> {
         let unshipped = posted.filter(|event| catalogue::find(event.content.event_type.as_str()).is_none());
         let tenants: HashSet<&TenantId> = unshipped.map(|event| &event.tenant).collect();
-        let configs = tenants.into_iter().filter_map(|tenant| configs.get(tenant));
-        let read = configs
-            .map(|config| async move { Ok::<_, StoreError>((config.tenant.id.clone(), self.own(config).await?)) });
-        Ok(Check {
+        let configs = tenants
+            .into_iter()
+            .filter_map(|tenant| configs.of(tenant).ok().flatten());
+        let read = configs.map(|config| async move {
+            let tenant = config.tenant.id.clone();
+            let own = self.own(config).await.map_err(|error| {
+                tracing::error!(%error, %tenant, "ingest.types_not_read");
+                Unread
+            });
+            (tenant, own)
+        });
+        Check {
             types: self,
-            own: try_join_all(read).await?.into_iter().collect(),
-            spent_ms: HashMap::new(),
-        })
+            own: join_all(read).await.into_iter().collect(),
+            spent: Spent::default(),
+        }
     }
 
     async fn own(&self, config: &TenantConfig) -> Result<Arc<OwnTypes>, StoreError> {
@@ -145,8 +158,40 @@ impl EventTypes {
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     types: &'a EventTypes,
-    own: HashMap<TenantId, Arc<OwnTypes>>,
-    spent_ms: HashMap<TenantId, i64>,
+    own: HashMap<TenantId, Result<Arc<OwnTypes>, Unread>>,
+    spent: Spent,
+}
+
+/// How long the events of a request were checked so far.
+#[derive(Debug, Default)]
+struct Spent {
+    by_tenant_ms: HashMap<TenantId, i64>,
+    all_ms: i64,
+}
+
+impl Spent {
+    /// Why no more of a tenant's events are checked, if so.
+    fn too_long(&self, tenant: &TenantId) -> Option<&'static str> {
+        let of_tenant_ms = self.by_tenant_ms.get(tenant).copied().unwrap_or_default();
+        if of_tenant_ms >= MAX_CHECK_MS {
+            Some(
+                "checking the events before it took the second that a tenant has in a request: send fewer at once, or \
+                 simplify the schemas of your types",
+            )
+        } else if self.all_ms >= MAX_REQUEST_CHECK_MS {
+            Some(
+                "checking the events before it, of other tenants too, took the three seconds that a request has: send fewer \
+                 at once",
+            )
+        } else {
+            None
+        }
+    }
+
+    fn add(&mut self, tenant: &TenantId, ms: i64) {
+        *self.by_tenant_ms.entry(tenant.clone()).or_default() += ms;
+        self.all_ms += ms;
+    }
 }
 
 impl Check<'_> {
@@ -154,7 +199,7 @@ impl Check<'_> {
     ///
     /// # Errors
     /// 422 `event_type_unknown` or `event_type_archived`; with validation `reject` also `data_invalid` and
-    /// `data_not_checked`.
+    /// `data_not_checked`. 500 if the tenant's types could not be read.
     pub(crate) fn pass(&mut self, tenant: &Tenant, content: &Content) -> Result<Vec<Warning>, Problem> {
         let name = content.event_type.as_str();
         let mut warnings = Vec::new();
@@ -166,7 +211,11 @@ impl Check<'_> {
             }
             return Ok(warnings);
         }
-        let own = self.own.get(&tenant.id).map(Arc::clone).unwrap_or_default();
+        let own = match self.own.get(&tenant.id) {
+            Some(Ok(own)) => Arc::clone(own),
+            Some(Err(Unread)) => return Err(Problem::internal()),
+            None => Arc::default(),
+        };
         match own.types.get(name) {
             None if tenant.allow_unknown_types => {}
             None => {
@@ -198,15 +247,12 @@ impl Check<'_> {
     }
 
     fn own_schema(&mut self, tenant: &TenantId, own: &OwnType, content: &Content) -> Found {
-        let spent_ms = self.spent_ms.entry(tenant.clone()).or_default();
-        if *spent_ms >= MAX_CHECK_MS {
-            let detail = "checking the events before it took the second that a request has: send fewer at once, or simplify \
-                          the schemas of your types";
+        if let Some(detail) = self.spent.too_long(tenant) {
             return Found::NotChecked(detail.to_owned());
         }
         let began = self.types.clock.now();
         let found = find(self.types.schemas.own(&own.schema), content);
-        *spent_ms += self.types.clock.now().millis_since(began);
+        self.spent.add(tenant, self.types.clock.now().millis_since(began));
         found
     }
 }
@@ -294,6 +340,28 @@ mod tests {
         );
         let refused = found().judge(Validation::Reject).unwrap_err();
         assert_eq!((refused.status, refused.code.as_str()), (422, "data_not_checked"));
+    }
+
+    #[test]
+    fn a_request_checks_for_three_seconds_however_many_tenants_it_names() {
+        let tenant = |n: usize| TenantId::parse(&format!("t{n}")).unwrap();
+        let mut spent = Spent::default();
+        for n in 0..3 {
+            assert_eq!(spent.too_long(&tenant(n)), None);
+            spent.add(&tenant(n), MAX_CHECK_MS - 1);
+            assert_eq!(spent.too_long(&tenant(n)), None);
+            spent.add(&tenant(n), 1);
+            assert!(
+                spent
+                    .too_long(&tenant(n))
+                    .is_some_and(|why| why.contains("a tenant has"))
+            );
+        }
+        assert!(
+            spent
+                .too_long(&tenant(3))
+                .is_some_and(|why| why.contains("of other tenants"))
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ impl Routed {
 impl Ingest {
     /// The deliveries of an event to the endpoints that take them now; those for endpoints on hold are written down.
     pub(crate) async fn route(&self, event: &StoredEvent, config: &TenantConfig, noted: Noted<'_>) -> Vec<Routed> {
+        let now = self.clock.now();
         let riding = blob::to_riding(&event.packed);
         let mut routed = Vec::new();
         let matched = event.matched.iter().filter_map(|id| config.endpoint(id));
@@ -67,7 +68,7 @@ impl Ingest {
                 event_type: event.event_type.clone(),
                 agent: event.agent.clone(),
                 expires_at: event.expires_at,
-                pace: Pace::of(endpoint),
+                pace: Pace::of(config, stored, now),
             };
             if endpoint.state.is_on_hold() {
                 let record = delivery.held(&format!("endpoint_{}", endpoint.state.as_str()));

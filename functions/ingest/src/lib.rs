@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod check;
+mod configs;
 mod deliveries;
 mod described;
 mod erased;

@@ -12,6 +12,7 @@ use redial_platform::store::config::TenantConfig;
 use redial_platform::store::replays::{
     JobState, MAX_NAMED, OPEN_END, ReplayAction, ReplayFilter, ReplayJob, ReplaySpec,
 };
+use redial_platform::store::unfinished::Quota;
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random};
 
@@ -54,6 +55,9 @@ pub enum AskError {
     /// What is asked for makes no sense.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The tenant has as many unfinished jobs as it may.
+    #[error("the tenant has {} of these that are not finished", .0.most())]
+    TooMany(Quota),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,20 +88,27 @@ impl Asker {
         }
     }
 
-    /// Makes a job of `spec` and has it begun, to be done as fast as it goes.
-    ///
-    /// # Errors
-    /// As [`Asker::ask_with`].
-    pub async fn ask(&self, config: &Arc<TenantConfig>, spec: ReplaySpec) -> Result<ReplayJob, AskError> {
-        self.ask_with(config, spec, Options::default()).await
-    }
-
-    /// Makes a job of `spec` and has it begun, unless it is counted already and no more was wanted.
+    /// Makes a job of `spec` and has it begun, unless it is counted already and no more was wanted. It is one of the replays
+    /// that a tenant may have.
     ///
     /// # Errors
     /// [`AskError`] says what is missing or wrong; then no job was made. A job that is made and cannot be sent is no error.
     pub async fn ask_with(
         &self,
+        config: &Arc<TenantConfig>,
+        spec: ReplaySpec,
+        options: Options,
+    ) -> Result<ReplayJob, AskError> {
+        self.ask_within(Some(Quota::Replays), config, spec, options).await
+    }
+
+    /// As [`Asker::ask_with`], counted as something else; `None`: nobody asked for it, and it counts as nothing.
+    ///
+    /// # Errors
+    /// As [`Asker::ask_with`].
+    pub async fn ask_within(
+        &self,
+        quota: Option<Quota>,
         config: &Arc<TenantConfig>,
         mut spec: ReplaySpec,
         options: Options,
@@ -105,7 +116,7 @@ impl Asker {
         close(&mut spec, self.clock.now());
         check(config, &spec.filter())?;
         self.check_stored(&config.tenant.id, &spec).await?;
-        self.begin(config, spec, options).await
+        self.begin(quota, config, spec, options).await
     }
 
     /// Makes a job that cancels what is held for an endpoint that is gone, or is by the time it is begun, and has it begun. It
@@ -120,17 +131,23 @@ impl Asker {
             until: self.clock.now().plus_millis(CLOCK_SKEW_MS),
             state: Some(DeliveryState::Held),
         };
-        self.begin(config, held, Options::default()).await
+        self.begin(None, config, held, Options::default()).await
     }
 
     /// Counts what is little, makes the job and has it begun, unless that was all.
     async fn begin(
         &self,
+        quota: Option<Quota>,
         config: &Arc<TenantConfig>,
         spec: ReplaySpec,
         options: Options,
     ) -> Result<ReplayJob, AskError> {
         let (now, tenant, filter) = (self.clock.now(), &config.tenant.id, spec.filter());
+        // Before it is counted; what is only counted may need no job.
+        let place = match quota.filter(|_| !options.dry_run) {
+            Some(quota) => Some(self.place(tenant, quota).await?),
+            None => None,
+        };
         let finder = Finder {
             store: &self.store,
             config,
@@ -175,7 +192,10 @@ impl Asker {
             started_at: None,
             finished_at: is_over.then_some(now),
         };
-        self.store.put_job(&job).await?;
+        match quota.filter(|_| !is_over) {
+            Some(quota) => self.put_in(&job, quota, place).await?,
+            None => self.store.put_job(&job).await?,
+        }
         failpoint::hit("replay.asked");
         if !is_over {
             self.send(&job).await;

@@ -97,8 +97,13 @@ impl Eraser {
         self.begin(erasure, until).await
     }
 
-    async fn begin(&self, mut erasure: Erasure, until: Timestamp) -> Result<Erasure, StoreError> {
+    async fn begin(&self, erasure: Erasure, until: Timestamp) -> Result<Erasure, StoreError> {
         self.store.put_erasure(&erasure).await?;
+        self.begun(erasure, until).await
+    }
+
+    /// Works on an erasure that is stored.
+    async fn begun(&self, mut erasure: Erasure, until: Timestamp) -> Result<Erasure, StoreError> {
         told(&erasure);
         self.work(&mut erasure, until).await?;
         Ok(erasure)

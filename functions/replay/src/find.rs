@@ -150,6 +150,7 @@ impl Finder<'_> {
             endpoint,
             shelf,
             range: self.range(),
+            with_replays: self.filter.replays,
             now: self.now,
         }
     }

@@ -14,6 +14,7 @@ mod find;
 mod invocation;
 mod mark;
 mod paced;
+mod quota;
 mod ramp;
 mod request;
 mod send;

@@ -65,7 +65,7 @@ impl Replay {
         };
         let Some(endpoint) = endpoint else { return Ok(None) };
         let stored = config.endpoint(&endpoint);
-        let Some(pace) = stored.and_then(|stored| Pace::of(&stored.endpoint)) else {
+        let Some(pace) = stored.and_then(|stored| Pace::of(config, stored, now)) else {
             return Ok(None);
         };
         let tenant = &config.tenant.id;

@@ -15,6 +15,7 @@ use redial_platform::store::replays::{OPEN_END, ReplayFilter, ReplaySpec};
 pub use bodies::NewReplay;
 
 use crate::ask::{AskError, Options};
+use crate::quota::too_many;
 use crate::ramp::{MAX_RATE, MIN_RATE};
 
 /// Longest reason, in characters.
@@ -34,6 +35,7 @@ impl From<AskError> for Problem {
         match error {
             AskError::Missing(what) => refuse("not_found", what, format!("there is no such {what}")),
             AskError::Invalid(invalid) => invalid.into(),
+            AskError::TooMany(quota) => too_many(quota),
             AskError::Store(error) => error.into(),
         }
     }
@@ -186,6 +188,12 @@ fn narrowed(
 ) -> Result<ReplayFilter, Problem> {
     let until = fields.moment("until")?;
     let missing = fields.take("missing", "true or false")?.unwrap_or_default();
+    // An event that is named, or a call, has one delivery to each endpoint; what was never delivered has none.
+    let replays = if missing || filter.call_id.is_some() {
+        false
+    } else {
+        fields.take("include_replays", "true or false")?.unwrap_or_default()
+    };
     let state: Option<DeliveryState> = fields.take("state", "held, succeeded, dead or canceled")?;
     let types =
         fields.take::<Vec<TypePattern>>("event_types", "a list of event types, such as call.ended or call.*")?;
@@ -227,6 +235,7 @@ fn narrowed(
         state,
         reason,
         missing,
+        replays,
         ..filter
     })
 }

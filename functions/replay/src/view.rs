@@ -114,6 +114,9 @@ pub struct WhatView {
     /// True: what would be delivered now and was not when it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<bool>,
+    /// True: also what earlier replays delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    include_replays: Option<bool>,
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -143,6 +146,7 @@ impl From<ReplayFilter> for WhatView {
             state: (matters || filter.state.is_some()).then_some(filter.state),
             reason: filter.reason,
             missing: filter.missing.then_some(true),
+            include_replays: filter.replays.then_some(true),
         }
     }
 }

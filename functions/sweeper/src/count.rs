@@ -208,7 +208,7 @@ impl Sweeper {
                     .deliveries_between(&tenant.id, endpoint, shard, between, after);
                 let (records, next) = page.await?;
                 for record in records.iter().filter(|record| record.id.replay.is_none()) {
-                    tally.counts.count(record.state, record.attempts);
+                    tally.counts.count_record(record);
                     let print = fingerprint(&record.id.event, record.accepted_at);
                     tally.recorded = tally.recorded.wrapping_add(print);
                 }
@@ -267,7 +267,7 @@ impl Sweeper {
                 .collect();
             exact.matched += promised.len() as u64;
             for record in stretch.records.iter().filter(|record| record.id.replay.is_none()) {
-                exact.count(record.state, record.attempts);
+                exact.count_record(record);
                 exact.extra += u64::from(!promised.remove(&DeliveryRecord::key(record)));
             }
             missing += promised.len() as u64;

@@ -25,6 +25,9 @@ const MAX_PAGES: usize = 50;
 /// Deliveries of one tenant in one partition that a pass moves on before it has seen to all others: eight partitions have
 /// 4,000 of them. What is over waits for the rest of the pass, or for the next one.
 const SHARE: usize = 500;
+/// Jobs and erasures of one tenant in one partition that a pass has continued before it has seen to all others: erasures of
+/// single events have no limit, and each is looked at a second time.
+const JOB_SHARE: usize = 25;
 /// Pages of one partition that a pass reads to find those of others, behind a crowd: 40,000 rows. Reading is cheap beside
 /// moving on: a row that is passed by costs half a read unit per 4 KB, one that were moved to a later place two write units.
 const MAX_READ_PAGES: usize = 400;
@@ -77,8 +80,8 @@ struct Walk<'a> {
     partition: &'a str,
     began: Timestamp,
     behind: bool,
-    /// Most deliveries of one tenant; `None`: all.
-    share: Option<usize>,
+    /// True while each tenant has no more than its share.
+    shares: bool,
     /// Items that were moved on.
     moved: usize,
     /// True once something was passed by that is over a tenant's share.
@@ -87,21 +90,36 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// True if an item's turn has come, `taken` of each tenant having been taken before.
-    fn takes(&mut self, item: &Due, taken: &mut HashMap<TenantId, usize>) -> bool {
-        let (Some(share), Due::Delivery(record)) = (self.share, item) else {
+    fn takes(&mut self, item: &Due, taken: &mut HashMap<TenantId, Taken>) -> bool {
+        let (tenant, share) = match item {
+            _ if !self.shares => return true,
+            // They are few: one for each endpoint that there is.
+            Due::Health(..) => return true,
+            Due::Delivery(record) => (&record.tenant, SHARE),
+            Due::Job(tenant, _) | Due::Erasure(tenant, _) => (tenant, JOB_SHARE),
+        };
+        if !taken.contains_key(tenant) {
+            taken.insert(tenant.clone(), Taken::default());
+        }
+        let Some(of_tenant) = taken.get_mut(tenant) else {
             return true;
         };
-        if !taken.contains_key(&record.tenant) {
-            taken.insert(record.tenant.clone(), 0);
-        }
-        let of_tenant = taken.get_mut(&record.tenant);
-        let takes = of_tenant.as_ref().is_none_or(|taken| **taken < share);
-        if let Some(taken) = of_tenant.filter(|_| takes) {
-            *taken += 1;
-        }
+        let of_kind = match item {
+            Due::Delivery(_) => &mut of_tenant.deliveries,
+            Due::Job(..) | Due::Erasure(..) | Due::Health(..) => &mut of_tenant.jobs,
+        };
+        let takes = *of_kind < share;
+        *of_kind += usize::from(takes);
         self.is_over |= !takes;
         takes
     }
+}
+
+/// What was taken of a tenant.
+#[derive(Debug, Default)]
+struct Taken {
+    deliveries: usize,
+    jobs: usize,
 }
 
 impl Sweeper {
@@ -127,8 +145,8 @@ impl Sweeper {
         first
     }
 
-    /// Each tenant's share first, in order of time; then what is over, as far as the pass goes. Jobs and endpoints are never
-    /// over: they are few, and behind at most a share of each tenant's deliveries.
+    /// Each tenant's share first, in order of time; then what is over, as far as the pass goes. Jobs have a share of their own:
+    /// a tenant's deliveries do not keep them waiting. Endpoints are never over: they are few.
     async fn send_partition(
         &self,
         partition: &str,
@@ -140,13 +158,13 @@ impl Sweeper {
             partition,
             began: now,
             behind,
-            share: Some(SHARE),
+            shares: true,
             moved: 0,
             is_over: false,
         };
         let mut whole = self.walk(&mut walk, summary).await?;
         if walk.is_over {
-            walk.share = None;
+            walk.shares = false;
             whole = self.walk(&mut walk, summary).await?;
         }
         if !whole {
@@ -161,7 +179,7 @@ impl Sweeper {
         let (mut after, mut taken) = (None, HashMap::new());
         for _ in 0..MAX_READ_PAGES {
             let page = self.store.due(walk.partition, walk.began, PAGE, after).await?;
-            if walk.share.is_some() {
+            if walk.shares {
                 summary.faults += page.unreadable;
             }
             let items: Vec<Due> = page
@@ -321,3 +339,6 @@ impl Sweeper {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,11 +41,14 @@ impl Sweeper {
                 continue;
             }
             let endpoint = &stored.endpoint;
-            let age_ms = now.millis_since(endpoint.updated_at);
+            // One that was slow is quick again as if somebody had raised its limit.
+            let slow_until = stored.slow.map(|slow| slow.until).filter(|until| *until <= now);
+            let changed_at = slow_until.map_or(endpoint.updated_at, |until| until.max(endpoint.updated_at));
+            let age_ms = now.millis_since(changed_at);
             if !(RELEASED_FROM_MS..RELEASED_TO_MS).contains(&age_ms) {
                 continue;
             }
-            if self.has_forgotten(endpoint, now).await? && !self.is_let_go(endpoint, now).await? {
+            if self.has_forgotten(config, stored, now).await? && !self.is_let_go(endpoint, now).await? {
                 let drain = self.let_go(config, endpoint, now).await?;
                 self.note_drain(endpoint, &drain, now).await;
                 tracing::info!(tenant = %config.tenant.id, endpoint = %endpoint.id, "sweeper.held_forgotten");
@@ -54,14 +57,20 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn has_forgotten(&self, endpoint: &Endpoint, now: Timestamp) -> Result<bool, StoreError> {
+    async fn has_forgotten(
+        &self,
+        config: &TenantConfig,
+        stored: &StoredEndpoint,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let endpoint = &stored.endpoint;
         // Of what is kept back this looks at the newest only: a job that looked at all of it would do so every minute.
         if self.store.is_any_held(endpoint.into(), now).await? == Left::Something {
             return Ok(true);
         }
         let (tenant, id) = (&endpoint.tenant, &endpoint.id);
         let held = self.store.latest_held(tenant, id, FORGOTTEN, now).await?;
-        self.could_go_earlier(endpoint, &held, now).await
+        self.could_go_earlier(config, stored, &held, now).await
     }
 
     /// True if a job is at work that lets go what is held for an endpoint.

@@ -110,6 +110,7 @@ mod tests {
             drain_looks,
             drain: None,
             due_at: None,
+            forgiven_at: None,
         }
     }
 

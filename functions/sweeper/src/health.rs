@@ -227,7 +227,7 @@ impl Sweeper {
         let (tenant, endpoint) = (&config.tenant.id, &endpoint.id);
         // So that a tenant that is quiet is looked at too, for what is being held just now.
         self.store.mark_active(tenant, now).await?;
-        let job = self.asker.ask_with(config, spec, options).await?;
+        let job = self.asker.ask_within(None, config, spec, options).await?;
         tracing::info!(%tenant, %endpoint, replay = %job.id, held = job.total, rate, "sweeper.drain");
         Ok(job.id)
     }

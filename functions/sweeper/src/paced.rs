@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::endpoint::{Endpoint, EndpointState};
+use redial_domain::endpoint::EndpointState;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use redial_platform::pace::{self, Pace};
 use redial_platform::store::StoreError;
+use redial_platform::store::config::{StoredEndpoint, TenantConfig};
 use redial_platform::store::deliveries::DeliveryRecord;
 use redial_platform::store::due::Due;
 
@@ -59,7 +60,8 @@ impl Sweeper {
         let stored = config.as_ref().and_then(|config| config.endpoint(endpoint));
         // What is on hold is not sent: its slots would pass unused.
         let active = stored.filter(|stored| stored.endpoint.state == EndpointState::Active && stored.hold.is_none());
-        let Some(pace) = active.and_then(|stored| Pace::of(&stored.endpoint)) else {
+        let pace = config.as_ref().zip(active);
+        let Some(pace) = pace.and_then(|(config, stored)| Pace::of(config, stored, now)) else {
             return Ok(Vec::new());
         };
         let slots = self.store.reserve(tenant, endpoint, pace, count, now).await?;
@@ -69,7 +71,8 @@ impl Sweeper {
     /// True if one of `held` has a slot from another time, when the limit of its endpoint was lower: it could go earlier.
     pub(crate) async fn could_go_earlier(
         &self,
-        endpoint: &Endpoint,
+        config: &TenantConfig,
+        stored: &StoredEndpoint,
         held: &[DeliveryRecord],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -78,7 +81,8 @@ impl Sweeper {
             .filter(|record| waits(record))
             .filter_map(|record| record.next_at);
         let Some(last) = slots.max() else { return Ok(false) };
-        let next = match Pace::of(endpoint) {
+        let endpoint = &stored.endpoint;
+        let next = match Pace::of(config, stored, now) {
             Some(pace) => self.store.next_slot(&endpoint.tenant, &endpoint.id, pace, now).await?,
             None => now,
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
+use redial_domain::frame::FrameAncestors;
 use redial_domain::signature::{Secret, TOLERANCE_S, verify};
 use redial_local::cli::ServeArgs;
 use redial_local::serve::{ServeError, Server};
@@ -27,9 +28,11 @@ fn args(folder: &Path) -> ServeArgs {
         listen: "127.0.0.1:0".parse().unwrap(),
         json: false,
         strict_targets: false,
+        console_ancestors: FrameAncestors::default(),
         extra_authorities: None,
         schedule: None,
         template: None,
+        billable: None,
     }
 }
 

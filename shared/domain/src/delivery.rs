@@ -223,9 +223,11 @@ pub fn explain(outcome: &Outcome, decision: &Decision, n: u32, policy: &RetryPol
                 wait.total_s
             )
         }
-        Decision::Dead(DeadReason::AttemptsExhausted) => {
-            format!("{happened}: that was the last of {attempts} attempts, the delivery is dead.")
-        }
+        Decision::Dead(DeadReason::AttemptsExhausted) => match attempts.max(n) {
+            1 => format!("{happened}: that was the only attempt, the delivery is dead."),
+            // The policy may have been shortened since the first ones.
+            made => format!("{happened}: that was the last of {made} attempts, the delivery is dead."),
+        },
         Decision::Dead(DeadReason::Gone) => {
             format!("{happened}, which means gone for good: the delivery is dead and the endpoint is disabled.")
         }
@@ -339,6 +341,25 @@ mod tests {
             explain(&outcome, &decision, 1, &policy),
             "The receiver answered 500: attempt 2 of 9 follows after 5 s at 2026-11-18T11:06:45.000Z."
         );
+    }
+
+    #[test]
+    fn the_last_attempt_is_called_what_it_is() {
+        let said = |n, attempts: usize| {
+            let policy = RetryPolicy::from_delays(vec![1; attempts - 1]).unwrap();
+            let decision = decide(&answered(500), n, &policy, NOW, 0.0);
+            explain(&answered(500), &decision, n, &policy)
+        };
+        assert_eq!(
+            said(1, 1),
+            "The receiver answered 500: that was the only attempt, the delivery is dead."
+        );
+        for (n, attempts) in [(2, 2), (2, 1)] {
+            assert_eq!(
+                said(n, attempts),
+                "The receiver answered 500: that was the last of 2 attempts, the delivery is dead."
+            );
+        }
     }
 
     proptest! {

@@ -15,6 +15,10 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// Bytes of a header's value. docs/LIMITS.md.
 pub const MAX_VALUE_BYTES: usize = 4 * 1024;
 
+/// Bytes of all names and values of an endpoint's headers together: every function keeps the endpoints of many tenants in
+/// memory. docs/LIMITS.md.
+pub const MAX_TOTAL_BYTES: usize = 8 * 1024;
+
 /// Names that are refused. `_` counts as `-` here: CGI and WSGI servers cannot tell them apart.
 ///
 /// `authorization`, `cookie`, `accept` and `x-webhook-secret` stay free: customers authenticate with them. Where Redial sets
@@ -99,6 +103,9 @@ pub enum HeaderRefusal {
     /// More than [`MAX_CUSTOM_HEADERS`].
     #[error("an endpoint has at most {MAX_CUSTOM_HEADERS} custom headers")]
     TooMany,
+    /// Together longer than [`MAX_TOTAL_BYTES`].
+    #[error("the names and values of an endpoint's custom headers have at most {MAX_TOTAL_BYTES} bytes together")]
+    TotalLength,
     /// The name is there twice, case aside.
     #[error("a header's name is there once")]
     Duplicate,
@@ -115,6 +122,7 @@ impl HeaderRefusal {
             Self::ValueLength => "header_value_length",
             Self::ValueCharacter => "header_value_character",
             Self::TooMany => "header_too_many",
+            Self::TotalLength => "header_total_length",
             Self::Duplicate => "header_duplicate",
         }
     }
@@ -150,6 +158,10 @@ impl CustomHeader {
         &self.name
     }
 
+    const fn bytes(&self) -> usize {
+        self.name.len() + self.value.len()
+    }
+
     /// The value: a secret, as likely as not.
     #[must_use]
     pub fn value(&self) -> &str {
@@ -169,7 +181,20 @@ impl CustomHeaders {
     /// # Errors
     /// The name as given and the first rule that it, its value or the list breaks.
     pub fn parse<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, (String, HeaderRefusal)> {
-        let mut parsed: Vec<CustomHeader> = Vec::new();
+        Self::default().replaced_by(headers)
+    }
+
+    /// Checks the headers that take the place of these. Where these are longer than [`MAX_TOTAL_BYTES`], older than that rule,
+    /// they may be as long.
+    ///
+    /// # Errors
+    /// As [`CustomHeaders::parse`].
+    pub fn replaced_by<'a>(
+        &self,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, (String, HeaderRefusal)> {
+        let most = self.bytes().max(MAX_TOTAL_BYTES);
+        let (mut parsed, mut bytes): (Vec<CustomHeader>, usize) = (Vec::new(), 0);
         for (name, value) in headers {
             let header = CustomHeader::parse(name, value).map_err(|refusal| (name.to_owned(), refusal))?;
             if parsed.len() == MAX_CUSTOM_HEADERS {
@@ -177,6 +202,10 @@ impl CustomHeaders {
             }
             if parsed.iter().any(|other| other.name == header.name) {
                 return Err((name.to_owned(), HeaderRefusal::Duplicate));
+            }
+            bytes += header.bytes();
+            if bytes > most {
+                return Err((name.to_owned(), HeaderRefusal::TotalLength));
             }
             parsed.push(header);
         }
@@ -201,6 +230,10 @@ impl CustomHeaders {
     /// The headers in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &CustomHeader> {
         self.0.iter()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(CustomHeader::bytes).sum()
     }
 
     /// True if there is none.

@@ -26,6 +26,10 @@ pub const MAX_WAITING: u32 = 100;
 /// Deliveries a second at which what was held is let go, unless the endpoint's own limit is lower.
 pub const DRAIN_PER_S: u32 = 100;
 
+/// How long after an endpoint's failures were forgiven, because somebody asked for it to be delivered to, others are not, in
+/// milliseconds: whoever asks all the time would have it never be on hold. It is probed at once then.
+pub const FORGIVEN_MS: i64 = 120_000;
+
 /// Why a delivery is held whose endpoint is on hold because it fails: without a time, until the endpoint answers.
 pub const REASON: &str = "endpoint_failing";
 /// Why a delivery is held that may be tried again at its time, but not wait for it in the queue: [`MAX_WAITING`] do.

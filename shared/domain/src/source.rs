@@ -58,6 +58,13 @@ impl SourceNetworks {
         source.is_some_and(|source| self.0.iter().any(|network| network.contains(&source)))
     }
 
+    /// True if each of these networks is in one of `others`.
+    #[must_use]
+    pub fn are_within(&self, others: &Self) -> bool {
+        let is_within = |own: &IpNet| others.0.iter().any(|other| other.contains(own));
+        self.0.iter().all(is_within)
+    }
+
     /// Each as text: addresses without a prefix.
     pub fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|network| {
@@ -157,6 +164,27 @@ mod tests {
         assert!(!allowed(&["192.0.2.0/24"], "::192.0.2.1") && !allowed(&["192.0.2.0/24"], "2002:c000:201::1"));
         let everywhere = SourceNetworks::parse(["0.0.0.0/0", "::/0"]).unwrap();
         assert!(!everywhere.allow(None), "an address that nobody knows");
+    }
+
+    #[test]
+    fn networks_are_within_others_if_each_is_in_one_of_them() {
+        let read = |texts: &[&str]| SourceNetworks::parse(texts.iter().copied()).unwrap();
+        let outer = read(&["203.0.113.0/24", "2001:db8::/32"]);
+        for inner in [
+            &["203.0.113.0/24"][..],
+            &["203.0.113.7", "2001:db8:7::/48"],
+            &["::ffff:203.0.113.7"],
+        ] {
+            assert!(read(inner).are_within(&outer), "{inner:?}");
+        }
+        for wider in [
+            &["203.0.112.0/23"][..],
+            &["203.0.113.7", "198.51.100.1"],
+            &["0.0.0.0/0"],
+            &["::/0"],
+        ] {
+            assert!(!read(wider).are_within(&outer), "{wider:?}");
+        }
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! Builds the HTTP client. The only place where one is built: what is off here is off everywhere.
 //!
 //! No redirects (they would re-POST body and signature elsewhere), no proxy (the environment would choose who reads
-//! them), no cookies, no decompression (a 65 kB body decodes to 64 MiB; the features are not compiled in), no retry.
+//! them), no cookies, no decompression (a 65 kB body decodes to 64 MiB), no retry: it is hyper's client, which has none of
+//! these, over the connector of `connect.rs`. A client with more in it would hand its connections to nobody, and what comes
+//! on them has to be metered (`meter.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use redial_domain::address::AddressPolicy;
-use reqwest::Client;
 use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::handshake::NoteHandshakes;
-use crate::progress::NoteConnections;
+use crate::connect::Connector;
 use crate::resolver::VettingResolver;
 use crate::settings::EgressSettings;
-
-/// How long name lookup, TCP and TLS may take together.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an unused connection is kept. Receivers close theirs after some seconds; a frozen function cannot see it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -38,18 +39,26 @@ const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 /// What an HTTP/2 receiver may send in all before anybody reads.
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
+/// When a receiver of HTTP/2 that is silent is asked whether it is still there, also on a connection that nobody uses.
+const HTTP2_PING_AFTER: Duration = Duration::from_secs(15);
+
+/// How long its answer may take: together longer than any request may, so that it ends no request before its own timeout. It
+/// ends a connection that cannot even be closed, because the other side reads nothing any more.
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Why an egress could not be made. A fault of the settings or the build.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
     /// The TLS settings are not possible, or an extra root is no certificate.
     #[error("the TLS settings are not possible")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client refused its settings.
-    #[error("the HTTP client could not be built")]
-    Client(#[from] reqwest::Error),
 }
 
-/// What a client is made of. Clients made by one maker share nothing but the memory of TLS sessions.
+/// The client: connections are pooled by scheme, host and port.
+pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// What a client is made of. Clients made by one maker share nothing but the memory of TLS sessions and
+/// the turns for lookups.
 pub(crate) struct Maker {
     policy: Arc<AddressPolicy>,
     resolver: VettingResolver,
@@ -62,6 +71,7 @@ impl Maker {
         let resolver = VettingResolver {
             inner: Arc::clone(&settings.resolver),
             policy: Arc::clone(&policy),
+            lookups: Arc::default(),
         };
         Ok(Self {
             policy,
@@ -75,36 +85,32 @@ impl Maker {
     }
 
     /// Builds a client, whose pool is empty.
-    pub(crate) fn build(&self) -> Result<Client, EgressError> {
+    pub(crate) fn build(&self) -> HttpClient {
         self.client(self.tls.clone(), POOL_MAX_IDLE_PER_HOST)
     }
 
-    /// Builds a client for one request, whose every step is noted: it keeps no connection and resumes no TLS session.
-    pub(crate) fn build_for_one(&self) -> Result<Client, EgressError> {
+    /// Builds a client for one request, whose every step is noted: it keeps no connection and resumes no TLS session, so that
+    /// the certificate is the one that the receiver has now.
+    pub(crate) fn build_for_one(&self) -> HttpClient {
         let mut tls = self.tls.clone();
-        tls.resumption = Resumption::store(Arc::new(NoteHandshakes));
+        tls.resumption = Resumption::disabled();
         self.client(tls, 0)
     }
 
-    fn client(&self, tls: ClientConfig, max_idle: usize) -> Result<Client, EgressError> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .https_only(!self.policy.allows_http())
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(self.resolver.clone())
-            .connector_layer(NoteConnections)
-            .connect_timeout(CONNECT_TIMEOUT)
+    fn client(&self, tls: ClientConfig, max_idle: usize) -> HttpClient {
+        Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(max_idle)
             .http1_max_headers(MAX_RESPONSE_HEADERS)
             .http2_max_header_list_size(MAX_HTTP2_HEADER_LIST_BYTES)
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
             .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
-            .build()?;
-        Ok(client)
+            .http2_keep_alive_interval(HTTP2_PING_AFTER)
+            .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
+            .build(Connector::new(self.resolver.clone(), tls))
     }
 }
 

@@ -8,8 +8,12 @@ use redial_domain::diagnosis::Cause;
 use redial_domain::outcome::FailureCode;
 use rustls::{AlertDescription, CertificateError};
 
+use crate::connect::ConnectFailure;
 use crate::post::OurFault;
 use crate::resolver::{LookupError, VettingError};
+
+/// What the HTTP client says of a request that it could not finish. Holds neither URL nor header.
+pub type ClientError = hyper_util::client::legacy::Error;
 
 /// Too many open files, in this process or the system; no memory; no buffers: Linux error numbers that
 /// [`io::ErrorKind`] has no stable name for.
@@ -38,30 +42,34 @@ impl Failure {
 struct Causes {
     vetting: Option<FailureCode>,
     lookup_stopped: bool,
+    crowded: bool,
     our_resources: bool,
     tls: bool,
     our_use: bool,
     not_http: bool,
     connection_ended: bool,
+    timed_out: bool,
     in_handshake: bool,
     known: Option<Cause>,
 }
 
-/// Understands an error of the HTTP client: what the customer sees of it, or our fault. It should hold no URL any
-/// more, as it may become part of a log.
-pub(crate) fn understand(error: reqwest::Error) -> Result<Failure, OurFault> {
+/// Understands an error of the HTTP client: what the customer sees of it, or our fault.
+pub(crate) fn understand(error: ClientError) -> Result<Failure, OurFault> {
     let causes = Causes::of(&error);
     let cause = causes.known;
     causes.code(error).map(|code| Failure { code, cause })
 }
 
 impl Causes {
-    fn code(self, error: reqwest::Error) -> Result<FailureCode, OurFault> {
+    fn code(self, error: ClientError) -> Result<FailureCode, OurFault> {
         if let Some(code) = self.vetting {
             return Ok(code);
         }
         if self.lookup_stopped {
             return Err(OurFault::Stopped(error));
+        }
+        if self.crowded {
+            return Err(OurFault::Crowded);
         }
         if self.our_resources {
             return Err(OurFault::Resources(error));
@@ -70,19 +78,19 @@ impl Causes {
             return Ok(FailureCode::TlsFailed);
         }
         if error.is_connect() {
-            return Ok(match (error.is_timeout(), self.in_handshake) {
+            return Ok(match (self.timed_out, self.in_handshake) {
                 (true, _) => FailureCode::ConnectTimeout,
                 (false, true) => FailureCode::TlsFailed,
                 (false, false) => FailureCode::ConnectFailed,
             });
         }
-        if self.our_use || error.is_builder() {
+        if self.our_use {
             return Err(OurFault::Client(error));
         }
         if self.not_http {
             return Ok(FailureCode::ProtocolError);
         }
-        if error.is_timeout() {
+        if self.timed_out {
             return Ok(FailureCode::Timeout);
         }
         // Whatever a later version of the client adds is a protocol error until it is known.
@@ -106,12 +114,16 @@ impl Causes {
     fn note(&mut self, cause: &(dyn Error + 'static)) {
         if let Some(vetting) = cause.downcast_ref::<VettingError>() {
             self.note_vetting(vetting);
+        } else if let Some(connect) = cause.downcast_ref::<ConnectFailure>() {
+            self.timed_out |= matches!(connect, ConnectFailure::TooSlow);
+            self.in_handshake |= matches!(connect, ConnectFailure::Tls(_));
         } else if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             self.tls = true;
             self.known = Some(of_tls(tls));
         } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             self.our_use |= http.is_user();
             self.not_http |= http.is_parse();
+            self.timed_out |= http.is_timeout();
             self.connection_ended |=
                 http.is_incomplete_message() || http.is_closed() || http.is_canceled() || http.is_body_write_aborted();
         } else if let Some(h2) = cause.downcast_ref::<h2::Error>() {
@@ -132,8 +144,12 @@ impl Causes {
                 self.vetting = Some(FailureCode::Blocked);
                 return;
             }
-            VettingError::Lookup(LookupError::Stopped(_)) => {
+            VettingError::Lookup(LookupError::Stopped(_) | LookupError::Closed(_)) => {
                 self.lookup_stopped = true;
+                return;
+            }
+            VettingError::Crowded => {
+                self.crowded = true;
                 return;
             }
             VettingError::TooMany => Cause::TooManyAddresses,
@@ -163,11 +179,7 @@ impl Causes {
                 | Kind::NotConnected
                 | Kind::UnexpectedEof
         );
-        // The TLS connector wraps the error of its handshake, an io::Error, in another one; TCP's come bare.
-        self.in_handshake |= io
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<io::Error>())
-            .is_some();
+        self.timed_out |= io.kind() == Kind::TimedOut;
     }
 }
 

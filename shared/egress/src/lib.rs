@@ -6,9 +6,11 @@
 
 mod authorities;
 mod client;
+mod connect;
 mod failure;
 mod freeze;
-mod handshake;
+mod lookups;
+mod meter;
 mod post;
 mod probe;
 mod progress;
@@ -17,7 +19,11 @@ mod settings;
 mod stopwatch;
 
 pub use authorities::{InvalidAuthority, authorities, authorities_of_pem};
-pub use client::{CONNECT_TIMEOUT, EgressError, MAX_RESPONSE_HEADERS, POOL_IDLE_TIMEOUT};
+pub use client::{EgressError, MAX_RESPONSE_HEADERS, POOL_IDLE_TIMEOUT};
+pub use connect::CONNECT_TIMEOUT;
+pub use failure::ClientError;
+pub use lookups::{MAX_LOOKUPS, MAX_LOOKUPS_OF_ONE};
+pub use meter::{MAX_READ_IN_PERIOD, READ_PERIOD};
 pub use post::{Egress, Exchange, OurFault, Post};
 pub use probe::{Head, MAX_SHOWN_HEADERS, MAX_SHOWN_VALUE_BYTES, Probed, Timings};
 pub use resolver::{DNS_TIMEOUT, MAX_DNS_ANSWERS};

@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use redial_domain::outcome::{Answer, FailureCode, MAX_RESPONSE_BYTES, Outcome};
 use redial_domain::url::{EndpointUrl, OwnHost, UrlRefusal};
-use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::{EgressError, Maker};
-use crate::failure::{self, Failure};
+use crate::client::{EgressError, HttpClient, Maker};
+use crate::failure::{self, ClientError, Failure};
 use crate::freeze::{FreezeWatch, Freezes};
 use crate::progress::{self, Phase, Progress};
 use crate::settings::EgressSettings;
@@ -26,6 +28,8 @@ use crate::stopwatch::Stopwatch;
 /// A request to send.
 #[derive(Clone)]
 pub struct Post<'a> {
+    /// Whose target it is. Whoever has many names that are slow to look up waits for them alone.
+    pub whose: &'a str,
     /// Where to. Checked again by the rules of the egress: a stored row may be older than a rule.
     pub url: &'a EndpointUrl,
     /// All headers, the customer's before ours: of a name that is there twice (case aside) the last one is sent.
@@ -56,22 +60,25 @@ pub enum OurFault {
         /// What is wrong with name or value.
         source: http::Error,
     },
-    /// The HTTP client refused the request, or was used in a way that it does not allow.
+    /// The request is none that HTTP knows.
+    #[error("the request could not be written")]
+    Request(#[source] http::Error),
+    /// The HTTP client was used in a way that it does not allow.
     #[error("the request could not be made")]
-    Client(#[source] reqwest::Error),
+    Client(#[source] ClientError),
     /// No file handles, memory, buffers or local ports.
     #[error("out of resources")]
-    Resources(#[source] reqwest::Error),
+    Resources(#[source] ClientError),
+    /// Too many names are being looked up, of this tenant or of all.
+    #[error("too many names are being looked up")]
+    Crowded,
     /// The process was frozen or stopped while it waited, and no answer was there afterwards: nobody knows whose
     /// connection died, or whether the answer came in time. The receiver may have seen the request.
     #[error("the process was frozen during the request")]
     Frozen,
-    /// The client could not be made anew after a freeze.
-    #[error("the HTTP client could not be made anew")]
-    Renewal(#[source] EgressError),
     /// The runtime is stopping.
     #[error("stopped before the request was sent")]
-    Stopped(#[source] reqwest::Error),
+    Stopped(#[source] ClientError),
 }
 
 /// The way out to the customers. Cheap to share, expensive to make: one per process.
@@ -80,7 +87,7 @@ pub struct Egress {
     own_hosts: Vec<OwnHost>,
     freeze: FreezeWatch,
     /// The client, and the freezes that there were when it was made: later, its pool is not to be trusted.
-    client: Mutex<(Freezes, Client)>,
+    client: Mutex<(Freezes, HttpClient)>,
 }
 
 impl Egress {
@@ -90,7 +97,7 @@ impl Egress {
     /// [`EgressError`] if the settings are not possible.
     pub fn new(settings: EgressSettings) -> Result<Self, EgressError> {
         let maker = Maker::new(&settings)?;
-        let client = Mutex::new((Freezes::default(), maker.build()?));
+        let client = Mutex::new((Freezes::default(), maker.build()));
         let freeze = FreezeWatch::new(settings.wall_clock);
         Ok(Self {
             maker,
@@ -126,12 +133,12 @@ impl Egress {
                 duration_ms: stopwatch.elapsed_ms(),
             });
         };
-        let client = self.client(freezes)?;
-        let request = request(&client, &target, &post.headers, post.body)?;
+        let client = self.client(freezes);
+        let request = request(&target, &post.headers, post.body)?;
         let deadline = stopwatch.started_at() + post.timeout;
-        let progress = Arc::new(Progress::since(stopwatch));
+        let progress = Arc::new(Progress::since(stopwatch, post.whose));
         let outcome = match send(&client, request, deadline, &progress).await? {
-            Ok(response) => read(response, deadline).await,
+            Ok(head) => head.read(deadline).await,
             Err(failure) => Outcome::Failed(failure.code),
         };
         if matches!(outcome, Outcome::Failed(_)) && self.freeze.look() != freezes {
@@ -152,12 +159,12 @@ impl Egress {
     }
 
     /// The client, made anew after a freeze.
-    fn client(&self, freezes: Freezes) -> Result<Client, OurFault> {
+    fn client(&self, freezes: Freezes) -> HttpClient {
         let mut made = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if made.0 < freezes {
-            *made = (freezes, self.maker.build().map_err(OurFault::Renewal)?);
+            *made = (freezes, self.maker.build());
         }
-        Ok(made.1.clone())
+        made.1.clone()
     }
 }
 
@@ -171,82 +178,110 @@ impl fmt::Debug for Egress {
 
 /// The request that goes to `target`.
 pub(crate) fn request(
-    client: &Client,
     target: &EndpointUrl,
     pairs: &[(String, String)],
     body: Bytes,
-) -> Result<reqwest::Request, OurFault> {
-    let request = client.post(target.url().clone()).headers(headers(pairs)?).body(body);
-    request.build().map_err(|error| OurFault::Client(error.without_url()))
+) -> Result<Request<Full<Bytes>>, OurFault> {
+    let request = Request::builder().method(Method::POST).uri(target.url().as_str());
+    let mut request = request.body(Full::new(body)).map_err(OurFault::Request)?;
+    *request.headers_mut() = headers(pairs)?;
+    Ok(request)
+}
+
+/// The head of an answer, whose body is still to come.
+pub(crate) struct Answering {
+    pub(crate) response: Response<Incoming>,
+    connection: CaptureConnection,
 }
 
 /// Sends it and waits for the head of its answer.
 pub(crate) async fn send(
-    client: &Client,
-    request: reqwest::Request,
+    client: &HttpClient,
+    mut request: Request<Full<Bytes>>,
     deadline: Instant,
     progress: &Arc<Progress>,
-) -> Result<Result<Response, Failure>, OurFault> {
-    let sending = progress::noted(Arc::clone(progress), client.execute(request));
+) -> Result<Result<Answering, Failure>, OurFault> {
+    let connection = capture_connection(&mut request);
+    let sending = progress::noted(Arc::clone(progress), client.request(request));
     match timeout_at(deadline, sending).await {
-        Ok(Ok(response)) => Ok(Ok(response)),
+        Ok(Ok(response)) => Ok(Ok(Answering { response, connection })),
         Ok(Err(error)) => {
-            // The URL may hold a customer's token.
-            let error = error.without_url();
             tracing::debug!(?error, "egress.failed");
             failure::understand(error).map(Err)
         }
-        Err(_elapsed) => Ok(Err(Failure::late(match progress.phase() {
-            Phase::Resolving => FailureCode::DnsFailed,
-            Phase::Connecting | Phase::Handshaking => FailureCode::ConnectTimeout,
-            Phase::Exchanging => FailureCode::Timeout,
-        }))),
+        Err(_elapsed) => {
+            leave(&connection);
+            Ok(Err(Failure::late(match progress.phase() {
+                Phase::Waiting => return Err(OurFault::Crowded),
+                Phase::Resolving => FailureCode::DnsFailed,
+                Phase::Connecting | Phase::Handshaking => FailureCode::ConnectTimeout,
+                Phase::Exchanging => FailureCode::Timeout,
+            })))
+        }
     }
 }
 
-/// Keeps [`MAX_RESPONSE_BYTES`] of the body and drops the rest with its connection. Once the headers are there the
-/// receiver has answered: a body that is endless, late or broken changes nothing but `truncated`.
-pub(crate) async fn read(mut response: Response, deadline: Instant) -> Outcome {
-    let status = response.status().as_u16();
-    if status < 200 {
-        // 101: an upgrade that nobody asked for. Other 1xx are no final answers and never come here.
-        return Outcome::Failed(FailureCode::ProtocolError);
-    }
-    let text = |name: HeaderName| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    let (retry_after, content_type) = (text(RETRY_AFTER), text(CONTENT_TYPE));
-    let mut body = Vec::new();
-    let truncated = loop {
-        match timeout_at(deadline, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => {
-                let room = MAX_RESPONSE_BYTES - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                if chunk.len() > room {
+/// Gives a connection to no other request. One of HTTP/2 lives on without the request that waited in vain, and nobody knows
+/// whether there is still somebody at its other end.
+fn leave(connection: &CaptureConnection) {
+    connection.connection_metadata().iter().for_each(Connected::poison);
+}
+
+impl Answering {
+    /// Keeps [`MAX_RESPONSE_BYTES`] of the body and drops the rest with its connection. Once the headers are there the
+    /// receiver has answered: a body that is endless, late or broken changes nothing but `truncated`.
+    pub(crate) async fn read(self, deadline: Instant) -> Outcome {
+        let Self {
+            mut response,
+            connection,
+        } = self;
+        let status = response.status().as_u16();
+        if status < 200 {
+            // 101: an upgrade that nobody asked for. Other 1xx are no final answers and never come here.
+            return Outcome::Failed(FailureCode::ProtocolError);
+        }
+        let text = |name: HeaderName| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let (retry_after, content_type) = (text(RETRY_AFTER), text(CONTENT_TYPE));
+        let mut body = Vec::new();
+        let truncated = loop {
+            match timeout_at(deadline, response.body_mut().frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    // Trailers are nothing that anybody asked for.
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    let room = MAX_RESPONSE_BYTES - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if chunk.len() > room {
+                        break true;
+                    }
+                }
+                Ok(None) => break false,
+                Ok(Some(Err(_))) => break true,
+                Err(_elapsed) => {
+                    leave(&connection);
                     break true;
                 }
             }
-            Ok(Ok(None)) => break false,
-            Ok(Err(_)) | Err(_) => break true,
-        }
-    };
-    Outcome::Answered(Answer {
-        status,
-        retry_after,
-        content_type,
-        body,
-        truncated,
-    })
+        };
+        Outcome::Answered(Answer {
+            status,
+            retry_after,
+            content_type,
+            body,
+            truncated,
+        })
+    }
 }
 
 /// Builds the header map: the last of a name wins. Values are marked sensitive: HTTP/2 compression never indexes
 /// them and nothing prints them.
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, OurFault> {
-    let mut map = HeaderMap::with_capacity(pairs.len());
+    let mut map = HeaderMap::with_capacity(pairs.len() + 1);
     for (name, value) in pairs {
         let fault = |source: http::Error| OurFault::Header {
             name: name.clone(),
@@ -257,5 +292,6 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, OurFault> {
         value.set_sensitive(true);
         map.insert(parsed, value);
     }
+    map.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     Ok(map)
 }

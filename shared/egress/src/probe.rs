@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, HOST};
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Response, Version};
+use hyper_util::client::legacy::connect::HttpInfo;
 use redial_domain::diagnosis::{Cause, Step};
 use redial_domain::outcome::{FailureCode, Outcome};
 use redial_domain::url::EndpointUrl;
-use reqwest::Response;
 
-use crate::post::{Egress, OurFault, Post, read, request, send};
+use crate::post::{Egress, OurFault, Post, request, send};
 use crate::progress::{Phase, Progress, Steps};
 use crate::stopwatch::{Stopwatch, whole_ms};
 
@@ -98,18 +98,19 @@ impl Egress {
         let Ok(target) = self.admit(post.url.as_str()) else {
             return Ok(Probed::blocked());
         };
-        let client = self.maker().build_for_one().map_err(OurFault::Renewal)?;
+        let client = self.maker().build_for_one();
         let length = post.body.len();
-        let request = request(&client, &target, &post.headers, post.body)?;
+        let request = request(&target, &post.headers, post.body)?;
         let sent = shown_request(&target, request.headers(), length);
-        let progress = Arc::new(Progress::since(stopwatch));
+        let progress = Arc::new(Progress::since(stopwatch, post.whose));
         let deadline = stopwatch.started_at() + post.timeout;
         let (outcome, cause, head, first_byte, connected_to) = match send(&client, request, deadline, &progress).await?
         {
-            Ok(response) => {
-                let (first_byte, head) = (stopwatch.elapsed(), Head::of(&response));
-                let from = response.remote_addr();
-                (read(response, deadline).await, None, Some(head), Some(first_byte), from)
+            Ok(answering) => {
+                let (first_byte, response) = (stopwatch.elapsed(), &answering.response);
+                let head = Head::of(response);
+                let from = response.extensions().get().map(HttpInfo::remote_addr);
+                (answering.read(deadline).await, None, Some(head), Some(first_byte), from)
             }
             Err(failure) => (Outcome::Failed(failure.code), failure.cause, None, None, None),
         };
@@ -135,7 +136,7 @@ impl Egress {
 }
 
 impl Head {
-    fn of(response: &Response) -> Self {
+    fn of<B>(response: &Response<B>) -> Self {
         let headers = response.headers();
         let mut cut = headers.len() > MAX_SHOWN_HEADERS;
         let shown = headers.iter().take(MAX_SHOWN_HEADERS).map(|(name, value)| {
@@ -192,7 +193,7 @@ fn target_addresses(target: &EndpointUrl, resolved: Vec<IpAddr>) -> Vec<IpAddr> 
 const fn reached(steps: &Steps, first_byte: Option<Duration>) -> Step {
     match (steps.phase, first_byte) {
         (_, Some(_)) => Step::Response,
-        (Phase::Resolving, None) => Step::Dns,
+        (Phase::Waiting | Phase::Resolving, None) => Step::Dns,
         (Phase::Connecting, None) => Step::Connect,
         (Phase::Handshaking, None) => Step::Tls,
         (Phase::Exchanging, None) => Step::Request,

@@ -1,18 +1,14 @@
 //! How far the current request has come in making a connection, and when, so that a deadline that passes meanwhile says
-//! what it waited for. reqwest does not tell; the resolver, a layer around its connector and, where TLS is to be told
-//! apart, the memory of TLS sessions (`handshake.rs`) note it for the task that waits. Decides nothing.
+//! what it waited for. The client does not tell; the resolver and the connector note it for the task that waits. Decides
+//! nothing.
 //!
 //! The connector is polled by the task of the request, except when the pool hands that request another connection
 //! meanwhile: then the client finishes connecting in the background.
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
-
-use tower::{Layer, Service};
 
 use crate::stopwatch::Stopwatch;
 
@@ -26,9 +22,11 @@ pub(crate) enum Phase {
     /// It has a connection, or waits for one of the pool.
     #[default]
     Exchanging,
-    /// Looking up the name for a new connection.
+    /// Waiting for its turn to look up a name for a new connection.
+    Waiting,
+    /// Looking up the name.
     Resolving,
-    /// Making a new connection: TCP, and TLS where its beginning is not noted.
+    /// Making a new TCP connection.
     Connecting,
     /// In the TLS handshake of a new connection.
     Handshaking,
@@ -49,14 +47,16 @@ pub(crate) struct Steps {
 /// The progress of one request.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    whose: Arc<str>,
     stopwatch: Stopwatch,
     steps: Mutex<Steps>,
 }
 
 impl Progress {
-    /// Of a request that began with this stopwatch.
-    pub(crate) fn since(stopwatch: Stopwatch) -> Self {
+    /// Of a request for `whose` that began with this stopwatch.
+    pub(crate) fn since(stopwatch: Stopwatch, whose: &str) -> Self {
         Self {
+            whose: whose.into(),
             stopwatch,
             steps: Mutex::default(),
         }
@@ -78,12 +78,12 @@ impl Progress {
         let now = self.stopwatch.elapsed();
         let mut steps = self.lock();
         steps.phase = phase;
-        if phase == Phase::Resolving {
+        if phase == Phase::Waiting {
             // The connector was called for it: the connection itself begins when there is an address.
             steps.connecting = None;
         }
         let began = match phase {
-            Phase::Resolving => &mut steps.resolving,
+            Phase::Waiting | Phase::Resolving => &mut steps.resolving,
             Phase::Connecting => &mut steps.connecting,
             Phase::Handshaking => &mut steps.handshaking,
             Phase::Exchanging => &mut steps.connected,
@@ -95,6 +95,15 @@ impl Progress {
 /// Runs the request with its progress noted.
 pub(crate) async fn noted<F: Future>(progress: Arc<Progress>, request: F) -> F::Output {
     CURRENT.scope(progress, request).await
+}
+
+/// A name is to be looked up. Gives for whom: in the background, where no request waits for it any more, nobody.
+pub(crate) fn waiting() -> Arc<str> {
+    let whose = CURRENT.try_with(|progress| {
+        progress.enter(Phase::Waiting);
+        Arc::clone(&progress.whose)
+    });
+    whose.unwrap_or_default()
 }
 
 /// A lookup begins.
@@ -115,47 +124,18 @@ pub(crate) fn handshaking() {
     let _not_in_background = CURRENT.try_with(|progress| progress.enter(Phase::Handshaking));
 }
 
-/// The layer around the connector.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NoteConnections;
-
-impl<S> Layer<S> for NoteConnections {
-    type Service = Noted<S>;
-
-    fn layer(&self, connector: S) -> Noted<S> {
-        Noted(connector)
+/// A connection begins. Gives whom to tell when it is there: it may come in the background.
+pub(crate) fn connecting() -> Option<Arc<Progress>> {
+    let progress = CURRENT.try_with(Arc::clone).ok();
+    if let Some(progress) = &progress {
+        progress.enter(Phase::Connecting);
     }
+    progress
 }
 
-/// A connector whose connections are noted.
-#[derive(Debug, Clone)]
-pub(crate) struct Noted<S>(S);
-
-impl<S, Target> Service<Target> for Noted<S>
-where
-    S: Service<Target>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, target: Target) -> Self::Future {
-        let progress = CURRENT.try_with(Arc::clone).ok();
-        if let Some(progress) = &progress {
-            progress.enter(Phase::Connecting);
-        }
-        let connecting = self.0.call(target);
-        Box::pin(async move {
-            let connected = connecting.await;
-            if let (Some(progress), Ok(_)) = (progress, &connected) {
-                progress.enter(Phase::Exchanging);
-            }
-            connected
-        })
+/// The connection is there.
+pub(crate) fn connected(progress: Option<Arc<Progress>>) {
+    if let Some(progress) = progress {
+        progress.enter(Phase::Exchanging);
     }
 }

@@ -1,18 +1,24 @@
 //! From a name to addresses that Redial may connect to. Every answer is vetted and one bad address spoils the set:
 //! a check and a later lookup would be two lookups, and a hostile name server answers them differently (DNS
-//! rebinding). So the connection is made to exactly what was vetted here. Anything unclear fails closed.
+//! rebinding). So the connection is made to exactly what was vetted here. Anything unclear fails closed. How many are looked up
+//! at once is `lookups`.
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper_util::client::legacy::connect::dns::Name;
 use redial_domain::address::AddressPolicy;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::timeout_at;
+use tower::Service;
 
+use crate::lookups::Lookups;
 use crate::progress;
+use crate::stopwatch::Stopwatch;
 
 /// More addresses in one answer are refused: no honest receiver has them, and each may cost a connect timeout.
 pub const MAX_DNS_ANSWERS: usize = 16;
@@ -38,6 +44,9 @@ pub enum VettingError {
     /// No answer within [`DNS_TIMEOUT`].
     #[error("the name did not resolve in time")]
     TooSlow,
+    /// No turn for a lookup within [`DNS_TIMEOUT`]: our fault, whoever is slow.
+    #[error("too many names are being looked up")]
+    Crowded,
     /// The lookup failed.
     #[error("the lookup failed")]
     Lookup(#[from] LookupError),
@@ -52,6 +61,9 @@ pub enum LookupError {
     /// The lookup was stopped with the runtime: our fault.
     #[error("the lookup was stopped")]
     Stopped(#[source] tokio::task::JoinError),
+    /// Nothing is looked up any more: our fault.
+    #[error("no name is looked up any more")]
+    Closed(#[from] tokio::sync::AcquireError),
 }
 
 /// A lookup under way.
@@ -108,34 +120,60 @@ pub fn vet(addresses: &[IpAddr], policy: &AddressPolicy) -> Result<(), VettingEr
 pub(crate) struct VettingResolver {
     pub(crate) inner: Arc<dyn Resolver>,
     pub(crate) policy: Arc<AddressPolicy>,
+    pub(crate) lookups: Arc<Lookups>,
 }
 
 impl VettingResolver {
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, VettingError> {
+    async fn resolve(&self, name: &str, whose: &str) -> Result<Vec<IpAddr>, VettingError> {
         let addresses = if name.eq_ignore_ascii_case(LOCALHOST) {
+            progress::resolving();
             // What /etc/hosts says does not matter: loopback is what the policy opens of it.
             self.policy.permitted_loopback()
         } else {
-            match tokio::time::timeout(DNS_TIMEOUT, self.inner.lookup(name)).await {
-                Ok(answer) => answer?,
-                Err(_elapsed) => return Err(VettingError::TooSlow),
-            }
+            self.look_up(name.to_owned(), whose).await?
         };
         vet(&addresses, &self.policy)?;
         Ok(addresses)
     }
+
+    async fn look_up(&self, name: String, whose: &str) -> Result<Vec<IpAddr>, VettingError> {
+        let until = Stopwatch::start().started_at() + DNS_TIMEOUT;
+        let turn = timeout_at(until, self.lookups.turn(whose)).await;
+        let turn = turn.map_err(|_elapsed| VettingError::Crowded)?;
+        let turn = turn.map_err(LookupError::Closed)?;
+        progress::resolving();
+        let inner = Arc::clone(&self.inner);
+        // On a task of its own: who stops waiting does not free the thread, and the turn ends with that.
+        let lookup = tokio::spawn(async move {
+            let answer = inner.lookup(&name).await;
+            drop(turn);
+            answer
+        });
+        let Ok(answer) = timeout_at(until, lookup).await else {
+            return Err(VettingError::TooSlow);
+        };
+        Ok(answer.map_err(LookupError::Stopped)??)
+    }
 }
 
-impl Resolve for VettingResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for VettingResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = VettingError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, VettingError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), VettingError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let this = self.clone();
+        let whose = progress::waiting();
         Box::pin(async move {
-            progress::resolving();
-            let addresses = Self::resolve(&this, name.as_str()).await?;
+            let addresses = this.resolve(name.as_str(), &whose).await?;
             progress::resolved(&addresses);
             // Port 0: the client puts the URL's port in.
-            let targets: Addrs = Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)));
-            Ok(targets)
+            let targets: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
+            Ok(targets.into_iter())
         })
     }
 }

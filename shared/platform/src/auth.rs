@@ -1,28 +1,23 @@
 //! Who is calling: keys `rd_<id>_<secret>` of 256 random bits, stored as SHA-256, compared in constant time.
 
-use std::collections::HashMap;
+mod known;
+mod who;
+
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redial_domain::{Invalid, TenantId, Timestamp};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
-use crate::clock::Clock;
-use crate::keys::HOUR_MS;
 use crate::problem::Problem;
 use crate::random::Random;
 use crate::store::config::ApiKey;
-use crate::store::{Store, StoreError};
 
-/// Longest time for which a key is believed without looking again, in milliseconds: a revoked key stops working within it.
-pub const MAX_AGE_MS: i64 = 30_000;
-/// Most keys kept in memory; beyond it the cache starts anew.
-const MAX_CACHED: usize = 10_000;
+pub use known::MAX_AGE_MS;
+pub use who::Authenticator;
+
 /// Longest text that is looked at as a key.
 const MAX_KEY_LEN: usize = 200;
 
@@ -128,6 +123,7 @@ pub fn mint(random: &Random, scope: &Scope, name: &str, now: Timestamp) -> (KeyT
         last_used_at: None,
         expires_at: None,
         allowed_networks: None,
+        made_by: None,
     };
     (KeyText(text), stored)
 }
@@ -146,6 +142,7 @@ pub fn stored_form(text: &KeyText, scope: &Scope, name: &str, now: Timestamp) ->
         last_used_at: None,
         expires_at: None,
         allowed_networks: None,
+        made_by: None,
     })
 }
 
@@ -153,6 +150,13 @@ fn key_id(text: &str) -> Option<&str> {
     let (id, secret) = text.strip_prefix("rd_")?.split_once('_')?;
     let readable = !id.is_empty() && id.bytes().all(|c| c.is_ascii_alphanumeric()) && !secret.is_empty();
     (readable && text.len() <= MAX_KEY_LEN).then_some(id)
+}
+
+/// What follows `Bearer` in an `Authorization` header.
+#[must_use]
+pub fn bearer(authorization: Option<&str>) -> Option<&str> {
+    let (scheme, text) = authorization?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
 }
 
 /// Who is calling.
@@ -171,136 +175,21 @@ enum Identified {
     Nobody,
 }
 
+impl Identified {
+    fn admitted(self) -> Result<Caller, Problem> {
+        match self {
+            Self::Caller(caller) => Ok(caller),
+            Self::Elsewhere => Err(elsewhere()),
+            Self::Nobody => Err(Problem::unauthorized()),
+        }
+    }
+}
+
 /// 403: which networks it may be used from is told to operators alone.
 fn elsewhere() -> Problem {
     let detail = "this key may not be used from the address that the request comes from; an operator can change that \
                   (`allowed_networks` of the key)";
     Problem::new(StatusCode::FORBIDDEN, "source_not_allowed", detail)
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    key: Option<ApiKey>,
-    read_at: Timestamp,
-}
-
-/// Tells callers by their keys. Cheap to clone; clones share what they know.
-#[derive(Debug, Clone)]
-pub struct Authenticator {
-    store: Store,
-    clock: Clock,
-    known: Arc<Mutex<HashMap<String, Known>>>,
-}
-
-impl Authenticator {
-    /// One that knows no key yet.
-    #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
-        Self {
-            store,
-            clock,
-            known: Arc::default(),
-        }
-    }
-
-    /// The same one reading through another store, as functions in one process do: what one knows or forgets, all do.
-    #[must_use]
-    pub fn through(&self, store: Store) -> Self {
-        Self { store, ..self.clone() }
-    }
-
-    /// Who sends this `Authorization` header from this address, if it is known.
-    ///
-    /// # Errors
-    /// 401 for nobody Redial knows, 403 `source_not_allowed` for a key that may not be used from there, 500 if the store fails.
-    pub async fn admit(&self, authorization: Option<&str>, source: Option<IpAddr>) -> Result<Caller, Problem> {
-        match self.identify(authorization, source).await? {
-            Identified::Caller(caller) => Ok(caller),
-            Identified::Elsewhere => Err(elsewhere()),
-            Identified::Nobody => Err(Problem::unauthorized()),
-        }
-    }
-
-    async fn identify(&self, authorization: Option<&str>, source: Option<IpAddr>) -> Result<Identified, StoreError> {
-        let bearer = authorization.and_then(|value| value.split_once(' '));
-        let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            return Ok(Identified::Nobody);
-        };
-        let text = text.trim();
-        let Some(id) = key_id(text) else {
-            return Ok(Identified::Nobody);
-        };
-        let Some(key) = self.key(id).await? else {
-            return Ok(Identified::Nobody);
-        };
-        // Also of one that is remembered: the moment is what counts, not when it was read.
-        if !bool::from(key.hash.ct_eq(&hash(text))) || key.is_expired(self.clock.now()) {
-            return Ok(Identified::Nobody);
-        }
-        // After the secret: who does not have it learns nothing of the key's networks.
-        if key
-            .allowed_networks
-            .as_ref()
-            .is_some_and(|networks| !networks.allow(source))
-        {
-            tracing::warn!(
-                key_id = id,
-                source = source.map(tracing::field::display),
-                "auth.source_not_allowed"
-            );
-            return Ok(Identified::Elsewhere);
-        }
-        let scope = Scope::parse(&key.scope).ok();
-        self.note_use(key).await;
-        Ok(scope.map_or(Identified::Nobody, |scope| {
-            Identified::Caller(Caller {
-                key_id: id.to_owned(),
-                scope,
-            })
-        }))
-    }
-
-    async fn key(&self, id: &str) -> Result<Option<ApiKey>, StoreError> {
-        let now = self.clock.now();
-        let known = self
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned();
-        if let Some(known) = known.filter(|known| now.millis_since(known.read_at) < MAX_AGE_MS) {
-            return Ok(known.key);
-        }
-        let key = self.store.api_key(id).await?;
-        self.remember(id, key.clone(), now);
-        Ok(key)
-    }
-
-    fn remember(&self, id: &str, key: Option<ApiKey>, read_at: Timestamp) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_CACHED {
-            known.clear();
-        }
-        known.insert(id.to_owned(), Known { key, read_at });
-    }
-
-    /// Forgets a key at once, in this environment: it was revoked here.
-    pub fn forget(&self, id: &str) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
-
-    /// Writes when a key was used, at most once an hour. A failure is not the caller's.
-    async fn note_use(&self, mut key: ApiKey) {
-        let now = self.clock.now();
-        if key.last_used_at.is_some_and(|at| now.millis_since(at) < HOUR_MS) {
-            return;
-        }
-        key.last_used_at = Some(now);
-        self.remember(&key.id, Some(key.clone()), now);
-        if let Err(error) = self.store.touch_api_key(&key.id, now).await {
-            tracing::warn!(%error, key_id = key.id, "auth.use_not_noted");
-        }
-    }
 }
 
 #[cfg(test)]

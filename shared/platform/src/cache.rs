@@ -17,11 +17,38 @@ use crate::store::{Store, StoreError};
 pub const MAX_AGE_MS: i64 = 15_000;
 /// Most tenants kept; beyond it the cache starts anew.
 const MAX_TENANTS: usize = 5_000;
+/// Bytes of all that is kept, about: an eighth of a function's memory (template.yaml). A tenant's endpoints may be large, and
+/// what would be too much starts the cache anew. docs/LIMITS.md.
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Clone)]
 struct Entry {
     config: Arc<TenantConfig>,
+    bytes: usize,
     read_at: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_tenant: HashMap<TenantId, Entry>,
+    bytes: usize,
+}
+
+impl Entries {
+    fn remove(&mut self, tenant: &TenantId) {
+        if let Some(entry) = self.by_tenant.remove(tenant) {
+            self.bytes -= entry.bytes;
+        }
+    }
+
+    fn insert(&mut self, tenant: &TenantId, entry: Entry) {
+        self.remove(tenant);
+        if self.by_tenant.len() >= MAX_TENANTS || self.bytes + entry.bytes > MAX_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += entry.bytes;
+        self.by_tenant.insert(tenant.clone(), entry);
+    }
 }
 
 /// The cache. Cheap to clone; clones share their entries.
@@ -30,7 +57,7 @@ pub struct ConfigCache {
     store: Store,
     clock: Clock,
     random: Random,
-    entries: Arc<Mutex<HashMap<TenantId, Entry>>>,
+    entries: Arc<Mutex<Entries>>,
 }
 
 impl ConfigCache {
@@ -77,6 +104,7 @@ impl ConfigCache {
         self.entries
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .by_tenant
             .get(tenant)
             .cloned()
     }
@@ -94,16 +122,59 @@ impl ConfigCache {
             return Ok(None);
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= MAX_TENANTS {
-            entries.clear();
-        }
-        entries.insert(
-            tenant.clone(),
-            Entry {
-                config: Arc::clone(&config),
-                read_at,
-            },
-        );
+        let entry = Entry {
+            config: Arc::clone(&config),
+            bytes: config.bytes(),
+            read_at,
+        };
+        entries.insert(tenant, entry);
         Ok(Some(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::config::Tenant;
+
+    fn tenant(n: usize) -> TenantId {
+        TenantId::parse(&format!("t{n}")).unwrap()
+    }
+
+    /// Puts a tenant in that takes as many bytes.
+    fn insert(entries: &mut Entries, n: usize, bytes: usize) {
+        let read_at = Timestamp::default();
+        let config = TenantConfig {
+            version: 1,
+            tenant: Tenant::new(tenant(n), read_at),
+            endpoints: Vec::new(),
+        };
+        let config = Arc::new(config);
+        entries.insert(&tenant(n), Entry { config, bytes, read_at });
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_its_bytes_however_few_tenants_these_are() {
+        let mut entries = Entries::default();
+        for n in 0..4 {
+            insert(&mut entries, n, MAX_BYTES / 4);
+        }
+        // The same again takes no more room.
+        insert(&mut entries, 3, MAX_BYTES / 4);
+        assert_eq!((entries.by_tenant.len(), entries.bytes), (4, MAX_BYTES));
+        insert(&mut entries, 4, 1);
+        assert_eq!((entries.by_tenant.len(), entries.bytes), (1, 1));
+        entries.remove(&tenant(4));
+        entries.remove(&tenant(4));
+        assert_eq!((entries.by_tenant.len(), entries.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_its_number_however_small_it_is() {
+        let mut entries = Entries::default();
+        for n in 0..=MAX_TENANTS {
+            insert(&mut entries, n, 1);
+        }
+        assert_eq!((entries.by_tenant.len(), entries.bytes), (1, 1));
     }
 }

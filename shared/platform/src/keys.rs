@@ -169,6 +169,12 @@ pub fn delivery(tenant: &TenantId, id: &DeliveryId, accepted_at: Timestamp, shar
     }
 }
 
+/// True for the sort key of a delivery that a replay made.
+#[must_use]
+pub fn is_of_replay(sk: &str) -> bool {
+    sk.split('/').nth(2).is_some()
+}
+
 /// The tenant and delivery that a delivery's key is about.
 #[must_use]
 pub fn delivery_of(key: &Key) -> Option<(TenantId, DeliveryId)> {
@@ -359,13 +365,17 @@ pub fn tests(tenant: &TenantId) -> Key {
     Key::new(format!("test/{tenant}"), "test")
 }
 
+mod asked;
 mod data_keys;
 mod health;
 mod sweep;
+mod unfinished;
 
+pub use asked::asked;
 pub use data_keys::{data_key, data_keys};
 pub use health::{DUE_HEALTH, health, health_of};
 pub use sweep::{UNBALANCED_PARTITION, counting, sweep_mark, sweep_partition, sweep_progress, unbalanced};
+pub use unfinished::{erasing_call, unfinished, unfinished_partition};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ pub mod endpoint_test;
 pub mod failpoint;
 pub mod fields;
 pub mod format;
+mod gather;
 pub mod invoke;
 pub mod item;
 pub mod keys;

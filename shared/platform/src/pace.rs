@@ -6,8 +6,9 @@
 //! **pace**: right before its request a delivery is granted a moment, the limit's interval after the last one granted. The
 //! pace alone enforces the limit, whoever sends what; the line only sees to it that little comes in vain.
 
-use redial_domain::Timestamp;
-use redial_domain::endpoint::Endpoint;
+use redial_domain::{Timestamp, slow};
+
+use crate::store::config::{StoredEndpoint, TenantConfig};
 
 /// Why a delivery is held that waits for its endpoint's rate limit.
 pub const REASON: &str = "rate_limited";
@@ -36,23 +37,44 @@ const SECOND_US: i64 = 1_000_000;
 pub struct Pace {
     per_second: u32,
     version: u64,
+    interval_us: i64,
 }
 
 impl Pace {
-    /// The limit of an endpoint; `None` if it has none.
+    /// The limit of one of a tenant's endpoints: its own, or, while it is slow, what keeps its tenant's slow ones from taking
+    /// the room of others, whichever is lower; `None` if it has none.
     #[must_use]
-    pub fn of(endpoint: &Endpoint) -> Option<Self> {
-        Some(Self::new(endpoint.settings.rate_limit?, endpoint.version))
+    pub fn of(config: &TenantConfig, stored: &StoredEndpoint, now: Timestamp) -> Option<Self> {
+        let endpoint = &stored.endpoint;
+        let own = endpoint.settings.rate_limit;
+        let own = own.map(|per_second| Self::new(per_second, endpoint.version));
+        let is_slow = |stored: &StoredEndpoint| stored.slow.is_some_and(|slow| slow.is_at(now));
+        if !is_slow(stored) {
+            return own;
+        }
+        let slow_ones = config.endpoints.iter().filter(|other| is_slow(other)).count();
+        let apart_us = slow::interval_us(endpoint.settings.timeout_ms, slow_ones);
+        Some(Self {
+            // The line goes on, more slowly.
+            per_second: own.map_or(0, |own| own.per_second),
+            version: endpoint.version,
+            interval_us: own.map_or(apart_us, |own| own.interval_us.max(apart_us)),
+        })
     }
 
     /// A limit of `per_second` requests, at least 1, set with the endpoint's `version` or before.
     #[must_use]
     pub const fn new(per_second: u32, version: u64) -> Self {
         let per_second = if per_second == 0 { 1 } else { per_second };
-        Self { per_second, version }
+        let rate = per_second as i64;
+        Self {
+            per_second,
+            version,
+            interval_us: (SECOND_US + rate - 1) / rate,
+        }
     }
 
-    /// Requests a second.
+    /// Requests a second that the endpoint wants at most; 0: it has not said.
     #[must_use]
     pub const fn per_second(self) -> u32 {
         self.per_second
@@ -66,15 +88,14 @@ impl Pace {
 
     /// Least time between two requests, in microseconds, rounded up.
     #[must_use]
-    pub fn interval_us(self) -> i64 {
-        let rate = i64::from(self.per_second);
-        (SECOND_US + rate - 1) / rate
+    pub const fn interval_us(self) -> i64 {
+        self.interval_us
     }
 
     /// Time that `count` slots take, in microseconds.
     #[must_use]
     pub fn slots_us(self, count: usize) -> i64 {
-        let stretched = (self.interval_us() * (100 + STRETCH_PERCENT) + 99) / 100;
+        let stretched = (self.interval_us * (100 + STRETCH_PERCENT) + 99) / 100;
         stretched.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX))
     }
 }

@@ -39,6 +39,9 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<MisfitView>, required = false)]
     pub misfits: Vec<Misfit>,
+    /// Seconds after which it is worth trying again: the header `Retry-After`, where a second is not enough.
+    #[serde(skip)]
+    pub retry_after_s: Option<u32>,
 }
 
 /// A [`Misfit`] as the description of the API shows it.
@@ -68,6 +71,7 @@ impl Problem {
             code: code.to_owned(),
             field: None,
             misfits: Vec::new(),
+            retry_after_s: None,
         }
     }
 
@@ -76,6 +80,15 @@ impl Problem {
     pub fn at(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
+    }
+
+    /// 429: there are as many as there may be; worth trying again after so many seconds.
+    #[must_use]
+    pub fn too_many(code: &str, detail: impl Into<String>, retry_after_s: u32) -> Self {
+        Self {
+            retry_after_s: Some(retry_after_s),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
+        }
     }
 
     /// 404: there is no such thing, or it is another tenant's; the two answer alike.
@@ -152,6 +165,7 @@ impl From<SecretsError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_s = self.retry_after_s.unwrap_or(RETRY_AFTER_S);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -162,7 +176,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
         }
         response
     }

@@ -2,14 +2,16 @@
 //! the scheduled sweeper may send (docs/ARCHITECTURE.md): a dispatcher that sent would run into Lambda's loop detection.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use redial_domain::Timestamp;
 
 use crate::failpoint;
+use crate::gather::{Gather, Limits};
 use crate::message::{DeliveryMessage, ReplayMessage};
 use crate::pace;
 
@@ -19,6 +21,8 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 1_000_000;
 /// Batches on their way at once.
 const CONCURRENT_SENDS: usize = 16;
+/// Messages of one request that wait for their place in a batch at once.
+const CONCURRENT_MESSAGES: usize = CONCURRENT_SENDS * BATCH;
 /// Times a batch is sent again for the entries that SQS refused to take.
 const FAILED_TRIES: u32 = 3;
 /// Longest visibility that SQS takes, in seconds.
@@ -52,6 +56,59 @@ pub enum QueueError {
     /// A message could not be written as JSON.
     #[error("a message could not be written: {0}")]
     Unwritable(#[from] serde_json::Error),
+    /// A call that was made for several callers failed.
+    #[error(transparent)]
+    Together(Arc<QueueError>),
+    /// A call that was made for several callers broke off: it may have been done or not.
+    #[error("a call for several callers broke off")]
+    Lost,
+}
+
+/// Sends a batch that SQS takes as one. Of what it refuses in the end each has an error; nothing of the others.
+async fn send_batch(client: Client, url: String, batch: Vec<Outgoing>) -> Vec<Result<(), Arc<QueueError>>> {
+    let mut left: Vec<usize> = (0..batch.len()).collect();
+    for _ in 0..FAILED_TRIES {
+        let mut call = client.send_message_batch().queue_url(&url);
+        for (id, message) in left.iter().filter_map(|id| Some((id, batch.get(*id)?))) {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(id.to_string())
+                .message_body(&message.body)
+                .message_group_id(&message.group)
+                .set_delay_seconds((message.delay_s > 0).then_some(message.delay_s));
+            if let Ok(entry) = entry.build() {
+                call = call.entries(entry);
+            }
+        }
+        failpoint::hit("queue.in_sends");
+        let answer = match call.send().await.map_err(sqs("SendMessageBatch")) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = Arc::new(error);
+                let outcome = |id| {
+                    if left.contains(&id) {
+                        Err(Arc::clone(&error))
+                    } else {
+                        Ok(())
+                    }
+                };
+                return (0..batch.len()).map(outcome).collect();
+            }
+        };
+        let failed: HashSet<String> = answer.failed.into_iter().map(|failed| failed.id).collect();
+        left.retain(|id| failed.contains(&id.to_string()));
+        if left.is_empty() {
+            break;
+        }
+    }
+    let refused = Arc::new(QueueError::Refused(left.len()));
+    let outcome = |id| {
+        if left.contains(&id) {
+            Err(Arc::clone(&refused))
+        } else {
+            Ok(())
+        }
+    };
+    (0..batch.len()).map(outcome).collect()
 }
 
 fn sqs<E, R>(operation: &'static str) -> impl FnOnce(aws_sdk_sqs::error::SdkError<E, R>) -> QueueError
@@ -70,6 +127,7 @@ where
 pub struct Queues {
     client: Client,
     urls: QueueUrls,
+    deliveries: Gather<Outgoing, Result<(), Arc<QueueError>>>,
 }
 
 struct Outgoing {
@@ -82,8 +140,24 @@ struct Outgoing {
 impl Queues {
     /// The queues at these URLs.
     #[must_use]
-    pub const fn new(client: Client, urls: QueueUrls) -> Self {
-        Self { client, urls }
+    pub fn new(client: Client, urls: QueueUrls) -> Self {
+        let limits = Limits {
+            most: BATCH,
+            at_once: CONCURRENT_SENDS,
+            goes_with: |batch: &[Outgoing], message: &Outgoing| {
+                let bytes: usize = batch.iter().map(|message| message.body.len()).sum();
+                bytes + message.body.len() <= BATCH_BYTES
+            },
+        };
+        let (sender, url) = (client.clone(), urls.delivery.clone());
+        let deliveries = Gather::new(limits, move |batch| {
+            send_batch(sender.clone(), url.clone(), batch).boxed()
+        });
+        Self {
+            client,
+            urls,
+            deliveries,
+        }
     }
 
     /// Sends deliveries to the delivery queue, ten at a time and at most 1 MiB; the endpoint is the message group, so that
@@ -93,61 +167,27 @@ impl Queues {
     /// # Errors
     /// [`QueueError`] if some message was not taken; others may have been.
     pub async fn send_deliveries(&self, messages: &[DeliveryMessage], now: Timestamp) -> Result<(), QueueError> {
-        let mut batches: Vec<Vec<Outgoing>> = Vec::new();
-        let mut bytes = 0;
-        for message in messages {
-            let body = serde_json::to_string(message)?;
-            let fits = batches
-                .last()
-                .is_some_and(|b| b.len() < BATCH && bytes + body.len() <= BATCH_BYTES);
-            if !fits {
-                batches.push(Vec::with_capacity(BATCH));
-                bytes = 0;
-            }
-            bytes += body.len();
-            if let Some(batch) = batches.last_mut() {
-                batch.push(Outgoing {
-                    group: message.endpoint.to_string(),
-                    body,
-                    delay_s: message.slot().map_or(0, |slot| pace::delay_s(slot, now)),
-                });
-            }
-        }
+        let outgoing = messages.iter().map(|message| {
+            Ok(Outgoing {
+                group: message.endpoint.to_string(),
+                body: serde_json::to_string(message)?,
+                delay_s: message.slot().map_or(0, |slot| pace::delay_s(slot, now)),
+            })
+        });
+        let outgoing = outgoing.collect::<Result<Vec<Outgoing>, QueueError>>()?;
         // A batch that fails does not keep the others back.
-        let sent = futures_util::stream::iter(batches.into_iter().map(|batch| self.send_batch(batch)));
-        let sent: Vec<Result<(), QueueError>> = sent.buffer_unordered(CONCURRENT_SENDS).collect().await;
-        sent.into_iter().collect()
+        let sent = futures_util::stream::iter(outgoing.into_iter().map(|message| self.deliveries.ask(message)));
+        let sent: Vec<_> = sent.buffer_unordered(CONCURRENT_MESSAGES).collect().await;
+        let failed = sent.into_iter().find_map(|sent| match sent {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(QueueError::Together(error)),
+            None => Some(QueueError::Lost),
+        });
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn send_batch(&self, mut batch: Vec<Outgoing>) -> Result<(), QueueError> {
-        for _ in 0..FAILED_TRIES {
-            let mut call = self.client.send_message_batch().queue_url(&self.urls.delivery);
-            for (id, message) in batch.iter().enumerate() {
-                let entry = SendMessageBatchRequestEntry::builder()
-                    .id(id.to_string())
-                    .message_body(&message.body)
-                    .message_group_id(&message.group)
-                    .set_delay_seconds((message.delay_s > 0).then_some(message.delay_s));
-                if let Ok(entry) = entry.build() {
-                    call = call.entries(entry);
-                }
-            }
-            failpoint::hit("queue.in_sends");
-            let answer = call.send().await.map_err(sqs("SendMessageBatch"))?;
-            let failed: HashSet<String> = answer.failed.into_iter().map(|failed| failed.id).collect();
-            let mut id = 0;
-            batch.retain(|_| {
-                id += 1;
-                failed.contains(&(id - 1).to_string())
-            });
-            if batch.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(QueueError::Refused(batch.len()))
-    }
-
-    /// Sends a replay job to whoever works on replays.
+    /// Sends a replay job, or an erasure, to whoever works on them; the tenant is the message group, so that one with many does
+    /// not delay another's first.
     ///
     /// # Errors
     /// [`QueueError`] if it was not taken.
@@ -157,7 +197,8 @@ impl Queues {
             .client
             .send_message()
             .queue_url(&self.urls.replay)
-            .message_body(body);
+            .message_body(body)
+            .message_group_id(message.tenant.as_str());
         call.send().await.map_err(sqs("SendMessage"))?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
-/// Answers a panic with a 500, and marks every answer: not to be cached, not to be sniffed.
+/// Answers a panic with a 500, and marks every answer: not to be sniffed, and not to be cached unless it says how.
 pub async fn guarded(request: Request, next: Next) -> Response {
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| {
@@ -20,7 +20,9 @@ pub async fn guarded(request: Request, next: Next) -> Response {
         Problem::internal().into_response()
     });
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The console's files alone say otherwise.
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

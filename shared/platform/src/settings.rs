@@ -84,6 +84,12 @@ pub fn extra_authorities() -> String {
     optional("EXTRA_AUTHORITIES").unwrap_or_default()
 }
 
+/// Who may show the console in a frame, for `redial_domain::frame`; empty: nobody.
+#[must_use]
+pub fn console_ancestors() -> String {
+    optional("CONSOLE_ANCESTORS").unwrap_or_default()
+}
+
 /// The addresses that deliveries come from, as the operator says for customers who let in no others; empty: they are not fixed.
 ///
 /// # Errors

@@ -4,9 +4,11 @@
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, error_span};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What the targets of our own crates begin with.
@@ -42,12 +44,20 @@ where
         .with_default(level.min(LevelFilter::INFO))
         .with_target(OURS, level)
         .with_target(REQUEST_SPAN, level.max(LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer()
+    tracing_subscriber::registry().with(targets).with(lines(writer))
+}
+
+/// What writes an event as a line of JSON, whichever it is given.
+pub fn lines<S, W>(writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
-        .with_writer(writer);
-    tracing_subscriber::registry().with(targets).with(lines)
+        .with_writer(writer)
 }
 
 #[cfg(test)]

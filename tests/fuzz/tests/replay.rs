@@ -26,8 +26,9 @@ fn reads(target: &Target, input: &[u8]) -> bool {
     }));
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (target.run)(input)));
     std::panic::set_hook(usual);
+    let is_well = caught.is_ok() && !PANICKED.load(Ordering::SeqCst);
     drop(alone);
-    caught.is_ok() && !PANICKED.load(Ordering::SeqCst)
+    is_well
 }
 
 /// How many inputs a target has, and those that break it.

@@ -3,6 +3,8 @@
 use axum::body::Body;
 use serde_json::{Value, json};
 
+use redial_platform::store::request_limit::{MAX_IN_WINDOW, WINDOW_MS};
+
 use super::stand::Stand;
 
 #[tokio::test]
@@ -104,6 +106,41 @@ async fn bodies_are_limited_before_they_are_read_and_then_read_strictly() {
     }
     assert_eq!(raw(vec![b'{', 0xff, b'}']).await.0, 400);
     assert_eq!(stand.pages(path, 10).await.0, Vec::<Value>::new(), "nothing was stored");
+}
+
+#[tokio::test]
+async fn what_a_key_asks_elsewhere_counts_here_and_a_little_is_free() {
+    let stand = Stand::with_acme().await;
+    let loops = stand.mint("tenant:acme").await;
+    let id = loops.split('_').nth(1).unwrap();
+    let asked = async || {
+        let reply = stand.send(Some(&loops), "GET", "/v1/event-types", &Value::Null).await;
+        reply.status
+    };
+    // Other environments use up what the key may ask for in this window.
+    let now = stand.clock.now();
+    let mut elsewhere = 0;
+    while stand.store.count_requests(id, 50, now).await.unwrap() {
+        elsewhere += 50;
+    }
+    assert_eq!(elsewhere, MAX_IN_WINDOW);
+    for n in 0..20 {
+        assert_eq!(asked().await, 200, "{n}: without asking anybody");
+    }
+    assert_eq!(asked().await, 429);
+    stand.ok("GET", "/v1/tenants", Value::Null).await;
+    stand.pass_ms(WINDOW_MS);
+    for n in 0..100 {
+        assert_eq!(asked().await, 200, "{n}: a new window");
+    }
+    // What is counted tells nobody's name, and goes by itself.
+    assert!(
+        !stand
+            .store
+            .count_requests("portal/tenant:acme", MAX_IN_WINDOW + 1, now)
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! endpoint is.
 
 use redial_domain::delivery::DeliveryState;
-use redial_domain::hold::{Hold, HoldReason};
+use redial_domain::hold::{FORGIVEN_MS, Hold, HoldReason};
 use redial_domain::{EndpointId, TenantId};
 use redial_platform::store::config::Change;
 use redial_platform::store::health::LastFailure;
@@ -200,8 +200,8 @@ async fn only_what_is_delivered_to_can_be_drained() {
     assert_eq!(said, (422, "field_invalid".to_owned(), Some("backlog".to_owned())));
 }
 
-/// Puts an endpoint on hold as dispatchers do, after ten failures.
-async fn fail(stand: &Stand, endpoint: &str, failures: u32) {
+/// Tells of failures as dispatchers do, and puts the endpoint on hold after ten.
+pub async fn fail(stand: &Stand, endpoint: &str, failures: u32) {
     let (tenant, id) = (TenantId::parse("acme").unwrap(), EndpointId::parse(endpoint).unwrap());
     let now = stand.clock.now();
     let seen = Observation {
@@ -310,6 +310,8 @@ async fn an_endpoint_on_hold_is_shown_so_and_let_go_by_whoever_resumes_it() {
         (&json!("healthy"), &json!(0))
     );
 
+    // Failures are forgiven every two minutes.
+    stand.pass_ms(FORGIVEN_MS);
     fail(&stand, &endpoint, 10).await;
     let activated = stand.ok("POST", &path(&endpoint, "/activate"), Value::Null).await;
     assert_eq!(

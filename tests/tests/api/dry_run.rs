@@ -101,6 +101,71 @@ async fn all_endpoints_of_a_tenant_are_told_about_an_event_that_is_stored() {
     assert_eq!(answer, stand.ok("POST", DRY_RUN, json!({"type": "call.ended"})).await);
 }
 
+#[tokio::test]
+async fn an_event_that_an_endpoint_came_too_late_for_is_told_with_the_replay_that_delivers_it() {
+    let stand = Stand::with_acme().await;
+    let asleep = endpoint(&stand, json!({"active": false})).await;
+    stand.event("acme", "e1").await;
+    stand.pass_ms(1_000);
+    let late = endpoint(&stand, json!({})).await;
+    let other = endpoint(&stand, json!({"event_types": ["dial.*"]})).await;
+    stand
+        .ok("POST", &format!("{LIST}/{asleep}/activate"), Value::Null)
+        .await;
+    let answer = stand.ok("POST", DRY_RUN, json!({"event": "e1"})).await;
+    let items = answer["items"].as_array().unwrap();
+    let mut found: Vec<(&str, bool, &str)> = items.iter().map(shown).collect();
+    let mut expected = vec![
+        (asleep.as_str(), false, "not_matched_then"),
+        (late.as_str(), false, "not_there_then"),
+        (other.as_str(), false, "type_not_wanted"),
+    ];
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    // It is the settings of now that a made-up event is asked about.
+    let path = format!("{LIST}/{late}/dry-run");
+    let made_up = stand.ok("POST", &path, json!({"type": "call.ended"})).await;
+    assert_eq!((&made_up["code"], made_up.get("replay")), (&json!("delivered"), None));
+
+    let missed = stand.ok("POST", &path, json!({"event": "e1"})).await;
+    let reason = missed["reason"].as_str().unwrap();
+    let since = missed["replay"]["since"].as_str().unwrap();
+    let command = format!("redial replay --tenant acme --endpoint {late} --missing --since {since} --until ");
+    assert!(
+        reason.contains(&command) && reason.ends_with(" --type call.ended"),
+        "{reason}"
+    );
+    // The body is what is posted, and finds this one event.
+    let mut wish = missed["replay"].clone();
+    wish["dry_run"] = json!(true);
+    let counted = stand.ok("POST", "/v1/tenants/acme/replays", wish).await;
+    assert_eq!((&counted["state"], &counted["total"]), (&json!("done"), &json!(1)));
+}
+
+#[tokio::test]
+async fn what_a_replay_delivered_since_is_not_advised_again() {
+    let stand = Stand::with_acme().await;
+    stand.event("acme", "e1").await;
+    stand.pass_ms(1_000);
+    let late = endpoint(&stand, json!({})).await;
+    let replayed = redial_domain::DeliveryId::parse(&format!("e1.{late}.rpl_1")).unwrap();
+    let (tenant, now) = (redial_domain::TenantId::parse("acme").unwrap(), stand.clock.now());
+    let expires_at = now.plus_millis(86_400_000);
+    stand
+        .store
+        .put_replayed(&tenant, &[replayed], now, expires_at)
+        .await
+        .unwrap();
+    let answer = stand
+        .ok("POST", &format!("{LIST}/{late}/dry-run"), json!({"event": "e1"}))
+        .await;
+    assert_eq!(
+        (&answer["code"], &answer["reaches"]),
+        (&json!("delivered"), &json!(true))
+    );
+}
+
 fn shown(item: &Value) -> (&str, bool, &str) {
     (
         item["endpoint"].as_str().unwrap(),

@@ -233,5 +233,8 @@ async fn no_operator_shuts_itself_out_and_another_can_let_it_in_again() {
     stand
         .ok("PATCH", &path, json!({"allowed_networks": ["198.51.100.0/24"]}))
         .await;
-    assert_eq!(send(&stand, &key, moved, change(Value::Null)).await.status, 200);
+    assert_eq!(
+        send(&stand, &key, moved, change(json!(["198.51.100.1"]))).await.status,
+        200
+    );
 }

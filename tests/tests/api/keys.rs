@@ -39,6 +39,35 @@ async fn a_tenant_is_made_once_and_then_set_field_by_field() {
 }
 
 #[tokio::test]
+async fn the_tenant_that_is_told_about_all_others_is_made_by_nobody_who_does_not_say_so() {
+    let stand = Stand::new().await;
+    let path = "/v1/tenants/operator";
+    for body in [
+        Value::Null,
+        json!({}),
+        json!({"name": "Operator Ltd"}),
+        json!({"for_operators": false}),
+    ] {
+        let refused = stand.refusal("PUT", path, body).await;
+        assert_eq!(
+            refused,
+            (422, "tenant_reserved".to_owned(), Some("for_operators".to_owned()))
+        );
+    }
+    assert_eq!(stand.refusal("GET", path, Value::Null).await.0, 404);
+    stand.ok("PUT", path, json!({"for_operators": true})).await;
+    // Then it is set like any other.
+    assert_eq!(stand.ok("PUT", path, json!({"name": "Ours"})).await["name"], "Ours");
+    let refused = stand
+        .refusal("PUT", "/v1/tenants/acme", json!({"for_operators": true}))
+        .await;
+    assert_eq!(
+        refused,
+        (422, "tenant_not_reserved".to_owned(), Some("for_operators".to_owned()))
+    );
+}
+
+#[tokio::test]
 async fn a_tenant_has_as_many_endpoints_as_its_settings_say() {
     let stand = Stand::with_acme().await;
     let set = |most: u16| stand.ok("PUT", "/v1/tenants/acme", json!({ "max_endpoints": most }));

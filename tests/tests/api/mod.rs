@@ -3,7 +3,10 @@
 
 mod access;
 mod answers;
+mod audit;
 mod backlog;
+mod condition;
+mod console;
 mod data_keys;
 mod dead_letters;
 mod deliveries;
@@ -17,10 +20,13 @@ mod events;
 mod events_model;
 mod export;
 mod integration;
+mod key_bounds;
 mod key_networks;
 mod keys;
 mod own_origin;
 mod parameters;
+mod portal;
 mod preconditions;
+mod sessions;
 mod stand;
 mod timeline;

@@ -93,3 +93,51 @@ async fn what_a_later_release_keeps_beside_a_tenant_is_passed_by() {
     assert_eq!(taken, json!({"id": "b1", "deliveries": 1}));
     world.run_to_the_end().await;
 }
+
+/// Puts something that is no item of its kind into a partition of table `config`.
+async fn damage(world: &World, pk: &str, sk: &str) {
+    let item = json!({"pk": {"S": pk}, "sk": {"S": sk}, "j": {"S": "{}"}});
+    let put = json!({"TableName": "ConfigTable", "Item": item});
+    world.in_table("PutItem", &put).await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_configuration_cannot_be_read_refuses_its_own_events_and_nobody_elses() {
+    let world = World::new().await;
+    for tenant in ["acme", "globex", "initech"] {
+        world.endpoint(tenant, Behaviour::Always(200), json!({})).await;
+    }
+    damage(&world, "t/acme", "ep/damaged").await;
+    damage(&world, "t/initech/types", "booking.made").await;
+    let of =
+        |tenant: &str, event_type: &str, id: &str| json!({"type": event_type, "tenant": tenant, "id": id, "data": {}});
+    let batch = json!([
+        of("acme", "call.ended", "a1"),
+        of("globex", "call.ended", "g1"),
+        of("initech", "call.ended", "i1"),
+        of("initech", "booking.made", "i2"),
+        of("nobody", "call.ended", "n1"),
+    ]);
+    let answers = world.call("POST", "/v1/events", batch, 202).await;
+    let events = &answers["events"];
+    for (place, id) in [(0, "a1"), (3, "i2")] {
+        assert_eq!(events[place]["id"], id, "{answers}");
+        assert_eq!(
+            (&events[place]["error"]["status"], &events[place]["error"]["code"]),
+            (&json!(500), &json!("internal"))
+        );
+    }
+    for (place, id) in [(1, "g1"), (2, "i1")] {
+        assert_eq!(
+            (&events[place]["id"], &events[place]["deliveries"]),
+            (&json!(id), &json!(1)),
+            "{answers}"
+        );
+    }
+    assert_eq!(events[4]["error"]["code"], "tenant_unknown");
+    // Where nothing else was asked for, the request has failed: it may be sent again.
+    for alone in [of("acme", "call.ended", "a1"), json!([of("acme", "call.ended", "a1")])] {
+        world.call("POST", "/v1/events", alone, 500).await;
+    }
+    world.run_to_the_end().await;
+}

@@ -9,7 +9,7 @@ use redial_local::connector::{Answer, Service, dynamodb_client};
 use redial_local::dynamodb::Dynamo;
 use redial_platform::store::Tables;
 use redial_platform::{Random, Store, blob, keys};
-use redial_replay::Eraser;
+use redial_replay::{AskError, Eraser};
 use serde_json::{Value, json};
 
 use crate::world::{Behaviour, Endpoint, World, ms_of};
@@ -401,7 +401,7 @@ async fn an_erasure_whose_worker_crashed_is_finished_by_the_sweeper() {
         random: Random::seeded(8),
     };
     let crashed = crashes.erase_call(&config.tenant, "call-77", "test").await;
-    assert!(crashed.is_err_and(|error| !error.is_unreadable()));
+    assert!(matches!(crashed, Err(AskError::Store(error)) if !error.is_unreadable()));
     let running = world.get("/v1/tenants/acme/erasures").await["items"][0].clone();
     assert_eq!(running["complete"], false);
     assert!(!left(&world, CANARY).await.is_empty());

@@ -81,6 +81,10 @@ async fn an_erased_tenant_is_gone_at_once_and_by_and_by_without_a_trace() {
     let world = World::new().await;
     let (made, neighbour, key) = furnished(&world).await;
     let path = format!("/v1/tenants/{NAME}");
+    let link = json!({"ttl_s": 86_400});
+    let link = world.call("POST", &format!("{path}/portal"), link, 201).await;
+    let link = link["token"].as_str().unwrap();
+    assert_eq!(world.request("GET", &path, Some(link), &Value::Null).await.0, 200);
     let erased = world.call("DELETE", &path, Value::Null, 202).await;
     assert_eq!(
         (&erased["erased"], &erased["complete"]),
@@ -89,6 +93,7 @@ async fn an_erased_tenant_is_gone_at_once_and_by_and_by_without_a_trace() {
 
     // At once: for its key, for its events, for operators, and as a name.
     assert_eq!(world.request("GET", &path, Some(&key), &Value::Null).await.0, 401);
+    assert_eq!(world.request("GET", &path, Some(link), &Value::Null).await.0, 404);
     assert_eq!(world.call("GET", &path, Value::Null, 404).await["code"], "not_found");
     assert_eq!(
         world.call("POST", "/v1/events", event("late", "c1"), 422).await["code"],
@@ -124,6 +129,8 @@ async fn an_erased_tenant_is_gone_at_once_and_by_and_by_without_a_trace() {
 
     // The name is free, and its tenant a new one.
     world.call("PUT", &path, json!({}), 201).await;
+    let (status, refused) = world.request("GET", &path, Some(link), &Value::Null).await;
+    assert_eq!((status, &refused["code"]), (401, &json!("portal_link_over")));
     let new = world.endpoint(NAME, Behaviour::Always(200), json!({})).await;
     world.post(event("e0", "c1")).await;
     world.run_to_the_end().await;

@@ -18,18 +18,19 @@ use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::signature::Secret;
 use redial_domain::{DeliveryId, EndpointId, EventId, TenantId, Timestamp, Traceparent};
+use redial_local::billable::{Billable, Usage};
 use redial_local::connector::Service as _;
 use redial_local::dynamodb::Dynamo;
 use redial_local::permissions::{Gate, Permissions};
 use redial_local::runtime::{FunctionSettings, Machine, Storage};
 use redial_local::template::Template;
 use redial_platform::auth::{self, Scope};
-use redial_platform::metrics::Kept;
+use redial_platform::metrics::{Kept, Metrics};
 use redial_platform::queue::Queues;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::due::DuePage;
 use redial_platform::store::sweep::{CallEvent, HourCounts};
-use redial_platform::{Clock, Random, Store, keys};
+use redial_platform::{Clock, Random, Store, keys, notices};
 use redial_sqs::{Outgoing, ReceiveCountOnMove};
 use redial_sweeper::Summary;
 use serde_json::value::RawValue;
@@ -66,6 +67,7 @@ pub struct World {
     clock: Clock,
     dead_letters: AtomicUsize,
     numbers: Kept,
+    billable: Billable,
     gate: Arc<Gate>,
     _folder: TempDir,
 }
@@ -90,15 +92,20 @@ impl World {
 
     /// A world whose redrives treat receive counts as said.
     pub async fn counting(count: ReceiveCountOnMove) -> Self {
-        Self::open(count, gate()).await
+        Self::open(count, gate(), None).await
+    }
+
+    /// A world whose functions are counted, as AWS would bill them. Its metrics are lines of the log, as deployed.
+    pub async fn billed() -> Self {
+        Self::open(ReceiveCountOnMove::default(), gate(), Some(Billable::default())).await
     }
 
     /// A world whose functions go through this gate.
     pub async fn behind(gate: &Arc<Gate>) -> Self {
-        Self::open(ReceiveCountOnMove::default(), Arc::clone(gate)).await
+        Self::open(ReceiveCountOnMove::default(), Arc::clone(gate), None).await
     }
 
-    async fn open(count: ReceiveCountOnMove, gate: Arc<Gate>) -> Self {
+    async fn open(count: ReceiveCountOnMove, gate: Arc<Gate>, billable: Option<Billable>) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Clock::manual(Timestamp::parse(START).unwrap());
         let targets = AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"]).unwrap(), true);
@@ -109,7 +116,11 @@ impl World {
             resolver: Arc::new(names::Names),
             targets,
             gate: Some(Arc::clone(&gate)),
-            metrics: numbers.metrics(),
+            metrics: match &billable {
+                Some(_) => Metrics::logged("redial"),
+                None => numbers.metrics(),
+            },
+            billable: billable.clone(),
             ..FunctionSettings::new("http://127.0.0.1:4080", [7; 32])
         };
         let storage = Storage::TablesInMemory {
@@ -125,6 +136,7 @@ impl World {
             key: key.reveal().to_owned(),
             dead_letters: AtomicUsize::new(0),
             numbers,
+            billable: billable.unwrap_or_default(),
             gate,
             _folder: folder,
             machine,
@@ -209,8 +221,12 @@ impl World {
 
     /// Makes an endpoint (and its tenant) with a receiver of its own.
     pub async fn endpoint(&self, tenant: &str, behaviour: Behaviour, fields: Value) -> Endpoint {
+        let settings = match tenant {
+            notices::OPERATOR => json!({"for_operators": true}),
+            _ => json!({}),
+        };
         let (status, _) = self
-            .request("PUT", &format!("/v1/tenants/{tenant}"), Some(&self.key), &json!({}))
+            .request("PUT", &format!("/v1/tenants/{tenant}"), Some(&self.key), &settings)
             .await;
         assert!(status == 200 || status == 201);
         let (receiver, url) = self.receiver.add(behaviour);
@@ -327,7 +343,7 @@ impl World {
 
     /// The schedule's call.
     pub async fn sweep(&self) -> Summary {
-        self.machine.functions().sweeper().sweep().await.unwrap()
+        self.machine.sweep().await.unwrap()
     }
 
     /// Receives every delivery again and again and never handles one, as throttled invocations do, until all are dead
@@ -437,6 +453,18 @@ impl World {
     /// What all functions counted since the last call (`Kept::totals`).
     pub fn numbers(&self) -> BTreeMap<&'static str, Vec<u64>> {
         self.numbers.totals()
+    }
+
+    /// What was used so far, in a world that is billed.
+    pub fn used(&self) -> Usage {
+        self.billable.usage()
+    }
+
+    /// Bodies of the messages that can be received now; they stay where they are.
+    pub async fn bodies(&self, queue: &str) -> Vec<String> {
+        let received = self.machine.services().sqs().receive(queue, 10, 0, Some(0)).await;
+        let bodies = received.unwrap().into_iter().map(|message| message.body.to_string());
+        bodies.collect()
     }
 
     // What must hold at the end.

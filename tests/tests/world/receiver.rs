@@ -22,6 +22,8 @@ pub enum Behaviour {
     Echo(u16),
     /// 500 to the first requests, then 200.
     FailFirst(usize),
+    /// 500 to one request, by its number from 0, 200 to all others.
+    FailAt(usize),
     /// 200; at its first request the whole machine stands still for this long, in milliseconds.
     StallOnce(i64),
     /// 500 to events whose id begins so, 200 to all others.
@@ -133,6 +135,7 @@ async fn take(State(receiver): State<Receiver>, Path(n): Path<usize>, headers: H
         Behaviour::Always(code) => status(code).into_response(),
         Behaviour::Echo(code) => (status(code), echo).into_response(),
         Behaviour::FailFirst(n) => status(if before < n { 500 } else { 200 }).into_response(),
+        Behaviour::FailAt(n) => status(if server.requests.len() == n + 1 { 500 } else { 200 }).into_response(),
         Behaviour::StallOnce(ms) => {
             if server.requests.len() == 1 {
                 let now = receiver.clock.now();

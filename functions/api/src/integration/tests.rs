@@ -146,6 +146,7 @@ fn stored(made_ms: i64, members: Value, state: EndpointState) -> Arc<StoredEndpo
     };
     Arc::new(StoredEndpoint {
         hold: None,
+        slow: None,
         endpoint: Endpoint {
             id: EndpointId::mint(u128::try_from(made_ms).unwrap()),
             tenant: TenantId::parse("acme").unwrap(),

@@ -8,9 +8,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::Timestamp;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::Tenant;
-use redial_platform::store::erasures::{Erasure, Found, Target};
+use redial_platform::store::deliveries::Recorded;
+use redial_platform::store::erasures::{Erasure, Found, Reached, Target};
 use redial_platform::store::lists::{Order, Page, Question, Range};
 use redial_platform::store::sweep::CallEvent;
+use redial_platform::store::unfinished::Quota;
+
+use crate::ask::AskError;
+use crate::quota::TRIES;
 
 use super::{CONCURRENT_EVENTS, Eraser, LEASE_MS, Look, PAGE, REQUEST_BUDGET_MS};
 
@@ -22,36 +27,62 @@ const EVENTS_A_STEP: usize = 2 * CONCURRENT_EVENTS;
 const EVENTS_AT_A_TIME: usize = 20_000;
 
 impl Eraser {
-    /// Erases the events of a call that were accepted until now, as far as one request may; `None` if there are none.
+    /// Erases the events of a call that were accepted until now, as far as one request may; `None` if there are none. Where
+    /// an erasure of the call is not finished and nothing was accepted since it was asked for, it is the answer.
     ///
     /// # Errors
-    /// As [`Eraser::erase_event`].
+    /// As [`Eraser::erase_event`], and [`AskError::TooMany`].
     pub async fn erase_call(
         &self,
         tenant: &Tenant,
         call_id: &str,
         asked_by: &str,
-    ) -> Result<Option<Erasure>, StoreError> {
+    ) -> Result<Option<Erasure>, AskError> {
         let until = self.clock.now().plus_millis(REQUEST_BUDGET_MS);
-        let mut erasure = self.erasure(tenant, Target::Call(call_id.to_owned()), asked_by);
-        if !self.may_have_events(&mut erasure, call_id, until).await? {
-            return Ok(None);
+        for _ in 0..TRIES {
+            let latest = self.store.latest_erasure_of(&tenant.id, call_id).await?;
+            let running = match &latest {
+                Some(id) => self.store.erasure(&tenant.id, id).await?,
+                None => None,
+            };
+            let running = running.filter(|running| !running.is_done());
+            let place = self.store.place(&tenant.id, Quota::Erasures, self.clock.now()).await?;
+            if place.is_none() && running.is_none() {
+                return Err(AskError::TooMany(Quota::Erasures));
+            }
+            let mut erasure = self.erasure(tenant, Target::Call(call_id.to_owned()), asked_by);
+            let since = running.as_ref().map(|running| running.asked_at.plus_millis(1));
+            if !self.may_have_events(&mut erasure, call_id, since, until).await? {
+                return Ok(running);
+            }
+            if since.is_some() {
+                // Not all of the call was looked through.
+                erasure.reached = Reached::default();
+            }
+            let place = place.ok_or(AskError::TooMany(Quota::Erasures))?;
+            let put = self.store.put_erasure_in(&erasure, call_id, latest.as_ref(), &place);
+            if put.await? == Recorded::Written {
+                return Ok(Some(self.begun(erasure, until).await?));
+            }
         }
-        Ok(Some(self.begin(erasure, until).await?))
+        // So many at once are as good as too many.
+        Err(AskError::TooMany(Quota::Erasures))
     }
 
-    /// False if the call has no event. True if it has one, or if the time is over before that is known.
+    /// False if the call has no event from `from` on. True if it has one, or if the time is over before that is known.
     async fn may_have_events(
         &self,
         erasure: &mut Erasure,
         call_id: &str,
+        from: Option<Timestamp>,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
+        let from = from.unwrap_or_default();
         // The mark first: what lies before it is noted, whatever the sweeper does meanwhile.
-        let (since, mut after) = (self.unnoted_since(erasure).await?, None);
+        let (since, mut after) = (self.unnoted_since(erasure).await?.max(from), None);
         loop {
             let (noted, next) = self.store.call_rows_after(&erasure.tenant, call_id, after).await?;
-            let is_old = |event: &CallEvent| event.accepted_at <= erasure.asked_at;
+            let is_old = |event: &CallEvent| event.accepted_at >= from && event.accepted_at <= erasure.asked_at;
             if noted.iter().any(is_old) || self.clock.now() >= until {
                 return Ok(true);
             }

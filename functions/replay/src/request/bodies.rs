@@ -87,6 +87,9 @@ pub struct OfEndpoint {
     /// Deliver to this endpoint instead, as deliveries of its own. One whose profile has no name for the type is skipped.
     #[schema(pattern = "^[A-Za-z0-9_:-]{1,128}$")]
     to: Option<String>,
+    /// True: also what earlier replays delivered. Absent: only what the events themselves brought, however often it was
+    /// replayed. What is `held` or `dead` is found whoever made it.
+    include_replays: Option<bool>,
     /// True: only count. The answer has `total`, at once if that is little; nothing is sent.
     dry_run: Option<bool>,
     /// Most deliveries a second; absent: as fast as it goes, within the endpoint's own limit.
@@ -189,6 +192,9 @@ pub struct OfTenant {
     /// Only of events of these agents.
     #[schema(value_type = Vec<AgentText>, required = false, max_items = 100)]
     agents: Option<Vec<String>>,
+    /// True: also what earlier replays delivered. Absent: only what the events themselves brought, however often it was
+    /// replayed. What is `held` or `dead` is found whoever made it.
+    include_replays: Option<bool>,
     /// True: only count. The answer has `total`, at once if that is little; nothing is sent.
     dry_run: Option<bool>,
     /// Most deliveries a second; absent: as fast as it goes, within the endpoint's own limit.

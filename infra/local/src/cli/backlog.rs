@@ -180,6 +180,7 @@ pub(super) async fn health(session: &mut Session, one: &One) -> Result<(), CliEr
     }
     let first = [
         "state",
+        "condition",
         "since",
         "reason",
         "failures_in_row",

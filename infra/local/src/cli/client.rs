@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, Head
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
-use super::connection::{Connection, origin};
+use super::connection::{Connection, is_loopback, may_be_sent, origin};
 use super::error::{CliError, Problem};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +28,8 @@ const SHOWN_CHARS: usize = 200;
 pub(super) struct Client {
     http: reqwest::Client,
     api: Url,
+    /// True if the key may go to another machine in the clear.
+    allows_http: bool,
 }
 
 /// An answer that says no, and how long it asks us to wait.
@@ -68,6 +70,7 @@ impl Client {
         Ok(Self {
             http,
             api: connection.url.clone(),
+            allows_http: connection.allows_http,
         })
     }
 
@@ -168,7 +171,8 @@ impl Client {
         let about = self.get(&["v1"], &[]).await?;
         let url = about["ingest"].as_str().and_then(|text| Url::parse(text).ok());
         let url = url.ok_or_else(|| self.not_understood("it names no ingest URL"))?;
-        if self.api.scheme() == "https" && url.scheme() != "https" {
+        let is_worse = self.api.scheme() == "https" && url.scheme() != "https";
+        if is_worse || !may_be_sent(&url, self.allows_http) {
             return Err(self.not_understood("its ingest URL is not https, the key would travel in the clear"));
         }
         Ok(url)
@@ -190,6 +194,11 @@ impl Client {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// True if this Redial runs on this machine, and so reaches what listens here.
+    pub(super) fn is_local(&self) -> bool {
+        is_loopback(&self.api)
     }
 
     /// The client below, for tests that play the sender.
@@ -314,15 +323,6 @@ pub(super) fn https(url: &Url) -> Result<reqwest::ClientBuilder, rustls::Error> 
         .connect_timeout(CONNECT_TIMEOUT);
     // A proxy elsewhere would be asked for its own loopback.
     Ok(if is_loopback(url) { builder.no_proxy() } else { builder })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn unreachable_at(url: &Url, source: reqwest::Error) -> CliError {

@@ -126,7 +126,7 @@ async fn export(session: &Session, args: DeliveriesArgs) -> Result<Finish, CliEr
     let export = Export {
         path: vec!["v1", "tenants", tenant, "deliveries"],
         query,
-        what: "deliveries",
+        what: ("delivery", "deliveries"),
     };
     export::run(session, &args.export, export).await
 }

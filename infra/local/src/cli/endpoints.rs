@@ -6,14 +6,13 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::backlog::{BacklogArgs, ReleaseArgs};
-use super::client::Listing;
 use super::connection::ConnectionArgs;
 use super::endpoint_fields::EndpointFields;
 use super::error::{CliError, Finish};
 use super::moment::Span;
 use super::output::member;
 use super::secret_text::{HOW, secret};
-use super::{Session, TenantArg, backlog, endpoint_test};
+use super::{Session, TenantArg, backlog, dry_run, endpoint_test};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,7 +78,7 @@ enum Action {
     /// Send a sample now, and show the whole exchange: what was sent, what came back, the time of each step
     Test(endpoint_test::TestArgs),
     /// Say whether an event would reach an endpoint, or which of them all, and why not; sends nothing
-    DryRun(DryRunArgs),
+    DryRun(dry_run::DryRunArgs),
 }
 
 #[derive(Debug, Args)]
@@ -108,23 +107,6 @@ fn entity_tag(text: &str) -> Result<HeaderValue, String> {
         text.to_owned()
     };
     HeaderValue::try_from(tag).map_err(|_| "give a version, such as 7".to_owned())
-}
-
-#[derive(Debug, Args)]
-struct DryRunArgs {
-    #[command(flatten)]
-    tenant: TenantArg,
-    /// The endpoint's id [default: all of the tenant]
-    id: Option<String>,
-    /// The event's type
-    #[arg(long = "type", value_name = "TYPE", required_unless_present = "event")]
-    event_type: Option<String>,
-    /// The event's agent [default: none]
-    #[arg(long)]
-    agent: Option<String>,
-    /// The id of an event that is stored, in place of --type and --agent
-    #[arg(long, conflicts_with_all = ["event_type", "agent"])]
-    event: Option<String>,
 }
 
 #[derive(Args)]
@@ -210,7 +192,7 @@ pub(super) async fn run(args: EndpointsArgs) -> Result<Finish, CliError> {
         Action::Health(one) => backlog::health(&mut session, &one).await?,
         Action::Backlog(args) => return backlog::run(&mut session, &args).await,
         Action::Test(args) => return endpoint_test::run(&mut session, &args).await,
-        Action::DryRun(args) => dry_run(&mut session, &args).await?,
+        Action::DryRun(args) => dry_run::run(&mut session, &args).await?,
     }
     Ok(Finish::Complete)
 }
@@ -256,37 +238,6 @@ async fn rotate(session: &mut Session, args: RotateArgs) -> Result<(), CliError>
         .change(Method::POST, &path, Some(&body), if_match.as_ref())
         .await?;
     show_secret(session, &secret)
-}
-
-async fn dry_run(session: &mut Session, args: &DryRunArgs) -> Result<(), CliError> {
-    let mut event = json!({});
-    for (name, value) in [
-        ("type", &args.event_type),
-        ("agent", &args.agent),
-        ("event", &args.event),
-    ] {
-        if let Some(value) = value {
-            event[name] = json!(value);
-        }
-    }
-    let tenant = &args.tenant.tenant;
-    let Some(id) = &args.id else {
-        let path = ["v1", "tenants", tenant, "dry-run"];
-        let answer = session.client.send(Method::POST, &path, Some(&event)).await?;
-        let Some(items) = answer["items"].as_array() else {
-            return Err(session.client.not_understood("it has no items"));
-        };
-        let listing = Listing {
-            items: items.clone(),
-            next: None,
-        };
-        let columns = ["endpoint", "reaches", "code", "reason"];
-        let row = |item: &Value| columns.iter().map(|name| member(item, name)).collect();
-        return session.show_list(&listing, &columns, row, "no endpoints");
-    };
-    let path = ["v1", "tenants", tenant, "endpoints", id, "dry-run"];
-    let answer = session.client.send(Method::POST, &path, Some(&event)).await?;
-    session.show(&answer, &["reaches", "code", "reason"])
 }
 
 impl One {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::bench::BenchError;
 use super::output::{escaped, note};
 use super::stack::StackError;
 
@@ -142,6 +143,9 @@ pub(super) enum CliError {
     /// A deployment cannot be worked on with AWS credentials.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// A bench could not be run to its end.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// A local port cannot be listened on.
     #[error("cannot listen on 127.0.0.1:{port}")]
     Listen {
@@ -180,9 +184,12 @@ impl CliError {
             Self::Usage(_) | Self::Read { .. } => EXIT_USAGE,
             Self::Refused(problem) if problem.is_transient() || problem.is_about_the_key() => EXIT_UNREACHABLE,
             Self::Stack(error) if error.is_about_access() => EXIT_UNREACHABLE,
-            Self::Stack(_) | Self::NotThere(_) | Self::Refused(_) | Self::Listen { .. } | Self::Output(_) => {
-                EXIT_REFUSED
-            }
+            Self::Stack(_)
+            | Self::NotThere(_)
+            | Self::Refused(_)
+            | Self::Bench(_)
+            | Self::Listen { .. }
+            | Self::Output(_) => EXIT_REFUSED,
             Self::NotConnected(_) | Self::Unreachable { .. } | Self::Tls(_) | Self::NotUnderstood { .. } => {
                 EXIT_UNREACHABLE
             }

@@ -152,7 +152,7 @@ async fn export(session: &Session, args: EventsArgs) -> Result<Finish, CliError>
     let export = Export {
         path: vec!["v1", "tenants", tenant, "events"],
         query,
-        what: "events",
+        what: ("event", "events"),
     };
     export::run(session, &args.export, export).await
 }

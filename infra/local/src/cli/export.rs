@@ -1,7 +1,7 @@
 //! `--export`: a whole list as NDJSON, page by page, to stdout or a file. Writes whole lines only, keeps asking while that
 //! can help, and says how to go on when it had to stop.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::error::{CliError, Finish};
 use super::moment::Moment;
 use super::output::note;
 use super::send::post::{Patience, Trying, is_transient};
+use crate::private;
 
 /// Items asked for in one page: the most that the API gives.
 const PAGE: usize = 100;
@@ -83,7 +84,7 @@ impl Sink {
                 Err(error) => Err(CliError::Output(error)),
             };
         }
-        let mut options = OpenOptions::new();
+        let mut options = private::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
         let mut file = file.map_err(CliError::Output)?;
         end_in_a_whole_line(&mut file).map_err(CliError::Output)?;
@@ -96,7 +97,8 @@ impl Sink {
             Self::Stream(stream) => stream.write_all(lines).and_then(|()| stream.flush()),
             Self::File(file) => append(file, lines),
             Self::New(path) => {
-                let mut file = File::create_new(&*path).map_err(|error| match error.kind() {
+                let created = private::options().write(true).create_new(true).open(&*path);
+                let mut file = created.map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists => is_there(path),
                     _ => CliError::Output(error),
                 })?;
@@ -165,8 +167,8 @@ pub(super) struct Export<'a> {
     pub(super) path: Vec<&'a str>,
     /// Its filters.
     pub(super) query: Vec<(&'a str, String)>,
-    /// What its items are called.
-    pub(super) what: &'static str,
+    /// What one of its items is called, and what several are.
+    pub(super) what: (&'static str, &'static str),
 }
 
 pub(super) async fn run(session: &Session, args: &ExportArgs, export: Export<'_>) -> Result<Finish, CliError> {
@@ -262,7 +264,7 @@ impl Export<'_> {
     /// Hidden unless stderr is a terminal.
     fn progress_bar(&self) -> ProgressBar {
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{human_pos}} {} {{msg}}", self.what)) {
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{human_pos}} {} {{msg}}", self.what.1)) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -271,11 +273,12 @@ impl Export<'_> {
 
     fn tell(&self, tally: Tally) {
         let (items, bytes) = (HumanCount(tally.items as u64), HumanCount(tally.bytes as u64));
+        let what = if tally.items == 1 { self.what.0 } else { self.what.1 };
         let unreadable = match tally.unreadable {
             0 => String::new(),
             n => format!("; {n} that Redial cannot read are missing: its log names them"),
         };
-        note(&format!("{items} {}, {bytes} bytes{unreadable}", self.what));
+        note(&format!("{items} {what}, {bytes} bytes{unreadable}"));
     }
 
     fn how_to_go_on(&self, cursor: Option<&str>) -> String {

@@ -125,7 +125,7 @@ impl Changes {
 /// Columns of a key that was made, first to last.
 const MADE: [&str; 6] = ["id", "key", "scope", "name", "expires_at", "allowed_networks"];
 /// What is shown of a key, first to last.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "id",
     "scope",
     "name",
@@ -133,6 +133,7 @@ const SHOWN: [&str; 7] = [
     "last_used_at",
     "expires_at",
     "allowed_networks",
+    "made_by",
 ];
 /// Longest name of a key, in characters: as the API takes it.
 const MAX_NAME_CHARS: usize = 200;

@@ -2,12 +2,15 @@
 //! `stack` opens goes to a deployment's table or queue, with the deployer's own AWS credentials.
 
 mod backlog;
+mod bench;
 mod calls;
 mod client;
 mod connection;
+mod cost;
 mod dead_letters;
 mod deliveries;
 mod doctor;
+mod dry_run;
 mod endpoint_fields;
 mod endpoint_test;
 mod endpoints;
@@ -61,7 +64,7 @@ Exit codes:
   1  refused by Redial: not found, not valid, ...
      send: some events were refused; listen: a signature did not verify; replay: the job failed;
      endpoints test: the endpoint did not take the sample; event-types validate: the payload does not fit;
-     doctor: there are differences
+     doctor: there are differences; bench: an event was refused or lost, or came twice
   2  the command line or an input file cannot be understood; nothing was sent; doctor: something could not be checked
   3  Redial cannot be reached, answers with a server error, or does not accept the key; with --stack, the same of AWS
 
@@ -70,6 +73,7 @@ Environment:
   REDIAL_KEY     the API key, as rd_...; --key comes first
   REDIAL_TENANT  the tenant, for every command that takes --tenant
   REDIAL_DATA    the folder of `redial serve`; its serve.json names URL and key if nothing else does
+  REDIAL_ALLOW_HTTP  if it is set, the key may go to another machine over plain http; as --allow-http
   REDIAL_LISTEN  the address of `redial serve`
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and the others of the AWS tools, with --stack";
 
@@ -100,6 +104,8 @@ enum Command {
     Secrets(secrets::SecretsArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Doctor(Box<doctor::DoctorArgs>),
+    Bench(Box<bench::BenchArgs>),
+    Cost(cost::CostArgs),
 }
 
 /// What a command works with: a client that is signed in, where it writes, what time it is.
@@ -198,6 +204,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Statistics(args)) => statistics::run(args).await,
         Some(Command::Tenants(args)) => tenants::run(args).await,
         Some(Command::Doctor(args)) => doctor::run(*args).await,
+        Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Bench(args)) => bench::run(*args).await,
         Some(Command::Keys(args)) => keys::run(args).await,
         Some(Command::Secrets(args)) => secrets::run(args).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args).await,

@@ -102,6 +102,9 @@ struct Narrow {
     /// What the endpoint would get now and did not get then, inactive or not there
     #[arg(long, requires = "endpoint", requires = "since", conflicts_with_all = ["state", "reason"])]
     missing: bool,
+    /// Also what earlier replays delivered
+    #[arg(long, requires = "since", conflicts_with_all = ["call", "missing"])]
+    include_replays: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,7 +164,12 @@ impl ReplayArgs {
                 body[name] = json!(list);
             }
         }
-        for (name, flag) in [("missing", narrow.missing), ("dry_run", self.dry_run)] {
+        let flags = [
+            ("missing", narrow.missing),
+            ("include_replays", narrow.include_replays),
+            ("dry_run", self.dry_run),
+        ];
+        for (name, flag) in flags {
             if flag {
                 body[name] = json!(true);
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use redial_domain::frame::FrameAncestors;
 
 /// Longest delay of a schedule, in seconds: 11.5 hours, what SQS can wait for with jitter. docs/ARCHITECTURE.md.
 const MAX_DELAY_S: u32 = 41_400;
@@ -46,12 +47,23 @@ pub struct ServeArgs {
     /// Seconds to wait after each failed attempt, replacing the default delays; one more attempt than delays
     #[arg(long, value_name = "SECONDS,..")]
     pub schedule: Option<Schedule>,
+    /// Origins of pages that may show the console in a frame, or self; without it none may
+    #[arg(
+        long,
+        env = "REDIAL_CONSOLE_ANCESTORS",
+        value_name = "ORIGINS",
+        default_value = "none"
+    )]
+    pub console_ancestors: FrameAncestors,
     /// PEM file of certificate authorities to trust besides the public ones, for receivers of your own with TLS
     #[arg(long, value_name = "FILE")]
     pub extra_authorities: Option<PathBuf>,
     /// The template to take queue settings from, instead of the one built in
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+    /// Count what AWS would bill, and write it to this file every second, as JSON; costs some speed
+    #[arg(long, value_name = "FILE")]
+    pub billable: Option<PathBuf>,
 }
 
 /// The waits between attempts: 1 to 19, each of at most 41,400 seconds.

@@ -13,6 +13,7 @@ use super::output::member;
 const EXAMPLES: &str = "\
 Examples:
   redial tenants create acme --name 'Acme Dental'
+  redial tenants create operator --for-operators
   redial tenants list
   redial tenants show acme --json
   redial tenants update acme --retention-days 90 --max-endpoints 100 --validation reject
@@ -37,6 +38,9 @@ enum Action {
         /// Its name for people
         #[arg(long)]
         name: Option<String>,
+        /// It is the tenant `operator`, which is told about every other one, and it is to be your own
+        #[arg(long)]
+        for_operators: bool,
     },
     /// List the tenants
     List {
@@ -119,8 +123,15 @@ impl Settings {
 pub(super) async fn run(args: TenantsArgs) -> Result<Finish, CliError> {
     let mut session = Session::open(&args.connection)?;
     match args.action {
-        Action::Create { tenant, name } => {
-            let body = name.map_or_else(|| json!({}), |name| json!({ "name": name }));
+        Action::Create {
+            tenant,
+            name,
+            for_operators,
+        } => {
+            let mut body = name.map_or_else(|| json!({}), |name| json!({ "name": name }));
+            if for_operators {
+                body["for_operators"] = json!(true);
+            }
             let made = session
                 .client
                 .send(Method::PUT, &["v1", "tenants", &tenant], Some(&body))

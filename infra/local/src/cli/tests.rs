@@ -40,6 +40,7 @@ pub(super) fn session(url: &str, json: bool) -> (Session, Page) {
     let connection = connection::Connection {
         url: url.parse().unwrap(),
         key: "rd_test_key".to_owned(),
+        allows_http: false,
     };
     let client = Client::new(&connection).unwrap();
     let output = Output::to(Box::new(page.clone()), json);

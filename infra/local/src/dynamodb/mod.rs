@@ -19,6 +19,10 @@
 //!
 //! The database file itself must not be opened beside SQLite: closing any descriptor of it drops the process's POSIX
 //! locks on it. The log and our lock file carry no such locks.
+//!
+//! # Who can read it
+//! Its owner alone, whatever the umask and the folder: the database is made, empty, before SQLite opens it, and SQLite makes
+//! the log and the shared memory with the mode of the database (`findCreateFileMode`, `unixOpenSharedMemory`; os_unix.c).
 
 mod description;
 mod expiry;
@@ -43,6 +47,7 @@ pub use tables::TableError;
 pub use worker::StorageFailure;
 
 use crate::connector::{Answer, Service};
+use crate::private;
 use expiry::Expiring;
 use operation::Operation;
 use worker::{Call, Executor, MAX_UNSETTLED, Settler, State};
@@ -131,11 +136,13 @@ impl Dynamo {
             path: folder.to_owned(),
             source,
         };
-        std::fs::create_dir_all(folder).map_err(refused)?;
+        private::folder().recursive(true).create(folder).map_err(refused)?;
         // Absolute, so that SQLite does not read a relative name as a URI, and a later chdir does no harm.
         let folder = folder.canonicalize().map_err(refused)?;
         let lock = lock(&folder)?;
         let file = folder.join(DATABASE_FILE);
+        // Before SQLite has it open, and with our lock held.
+        make_private(&file).map_err(refused)?;
         let name = file.to_str().ok_or_else(|| OpenError::Name { path: folder.clone() })?;
         let db = Database::new(name)
             // Sets synchronous=NORMAL; the engine has no other way to it.
@@ -252,12 +259,14 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         path: folder.to_owned(),
         source,
     };
-    let lock = OpenOptions::new()
+    let path = folder.join(LOCK_FILE);
+    let lock = private::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(folder.join(LOCK_FILE))
+        .open(&path)
         .map_err(refused)?;
+    private::restrict(&path).map_err(refused)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
@@ -265,6 +274,23 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         }),
         Err(TryLockError::Error(source)) => Err(refused(source)),
     }
+}
+
+/// Makes the database's files their owner's alone: those of a release that left it to the umask too.
+fn make_private(database: &Path) -> io::Result<()> {
+    match private::options().write(true).create_new(true).open(database) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map(drop),
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        match private::restrict(Path::new(&path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens the log beside SQLite and puts on disk what is there: frames that recovery found, and both files' names.

@@ -26,6 +26,47 @@ async fn everything_acknowledged_is_there_after_closing_and_opening_again() {
     }
 }
 
+/// Names and modes of what lies in a folder.
+#[cfg(unix)]
+fn modes(folder: &std::path::Path) -> std::collections::BTreeMap<String, u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let mode = |file: std::fs::DirEntry| {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        (file.file_name().into_string().unwrap(), mode)
+    };
+    files.map(mode).collect()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_stored_is_its_owners_alone_also_in_a_folder_that_everybody_sees() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let folder = TempDir::new().unwrap();
+    set(folder.path(), 0o755);
+    for opened in ["made", "made by a release that left it to the umask"] {
+        let (_dynamo, client) = on_disk(folder.path()).await;
+        put_new(&client, opened, "secret").await.unwrap();
+        let found = modes(folder.path());
+        let names: Vec<&str> = found.keys().map(String::as_str).collect();
+        let expected = [
+            "dynamodb.lock",
+            "dynamodb.sqlite",
+            "dynamodb.sqlite-shm",
+            "dynamodb.sqlite-wal",
+        ];
+        assert_eq!(names, expected, "{opened}");
+        assert!(found.values().all(|mode| *mode == 0o600), "{opened}: {found:?}");
+        drop((client, _dynamo));
+        for name in modes(folder.path()).keys() {
+            set(&folder.path().join(name), 0o644);
+        }
+    }
+}
+
 #[tokio::test]
 async fn closing_waits_for_what_is_under_way() {
     let folder = TempDir::new().unwrap();

@@ -70,6 +70,8 @@ struct Statement {
     actions: Vec<String>,
     resources: Vec<String>,
     conditions: Vec<Condition>,
+    /// What a request must have at all: `Null` with `false`.
+    needed: Vec<ConditionKey>,
 }
 
 /// A condition `ForAllValues`: each of the values that a request has of it must match one of the patterns.
@@ -100,6 +102,14 @@ impl ConditionKey {
             Self::Attributes => "dynamodb:Attributes",
         }
     }
+
+    /// What a request has of it.
+    const fn values(self, call: &Call) -> &BTreeSet<String> {
+        match self {
+            Self::LeadingKeys => &call.keys,
+            Self::Attributes => &call.attributes,
+        }
+    }
 }
 
 impl Condition {
@@ -114,16 +124,9 @@ impl Condition {
         self.patterns.iter().find(matches)
     }
 
-    const fn values<'a>(&self, call: &'a Call) -> &'a BTreeSet<String> {
-        match self.of {
-            ConditionKey::LeadingKeys => &call.keys,
-            ConditionKey::Attributes => &call.attributes,
-        }
-    }
-
     /// As `ForAllValues` says: a request without values meets every condition on them.
     fn is_met(&self, call: &Call) -> bool {
-        self.values(call).iter().all(|value| self.matching(value).is_some())
+        self.of.values(call).iter().all(|value| self.matching(value).is_some())
     }
 }
 
@@ -144,6 +147,7 @@ impl Statement {
             && self.actions.contains(&call.action)
             && self.resources.contains(&call.resource)
             && self.conditions.iter().all(|condition| condition.is_met(call))
+            && self.needed.iter().all(|key| !key.values(call).is_empty())
     }
 
     fn grant(&self, action: String, resource: &str) -> Grant {
@@ -177,6 +181,7 @@ impl Statement {
     fn needed(&self, call: &Call) -> BTreeSet<Grant> {
         let patterns = self.conditions.iter().flat_map(|condition| {
             let matching = condition
+                .of
                 .values(call)
                 .iter()
                 .filter_map(|value| condition.matching(value));

@@ -170,7 +170,7 @@ fn statement(
         .map(of_template)
         .collect::<Result<_, _>>()?;
     let actions = action.into_vec();
-    let conditions = conditions(role, condition)?;
+    let (conditions, needed) = conditions(role, condition)?;
     if !conditions.is_empty() && resources.iter().any(|resource| resource.contains('/')) {
         return Err(unsupported(role, "LeadingKeys of an index are not understood"));
     }
@@ -189,6 +189,7 @@ fn statement(
         actions,
         resources,
         conditions,
+        needed,
     })
 }
 
@@ -216,11 +217,12 @@ fn attribute(value: &Value) -> Option<(&str, &str)> {
     }
 }
 
+/// The conditions on values, and what a request must have at all.
 fn conditions(
     role: &str,
     written: BTreeMap<String, BTreeMap<String, OneOrMany<String>>>,
-) -> Result<Vec<Condition>, TemplateError> {
-    let mut conditions = Vec::new();
+) -> Result<(Vec<Condition>, Vec<ConditionKey>), TemplateError> {
+    let (mut conditions, mut needed) = (Vec::new(), Vec::new());
     for (operator, keys) in written {
         let like = match operator.as_str() {
             "ForAllValues:StringEquals" => Some(false),
@@ -229,15 +231,21 @@ fn conditions(
         };
         for (key, patterns) in keys {
             let of = ConditionKey::ALL.into_iter().find(|of| of.name() == key);
+            let patterns = patterns.into_vec();
+            if let ("Null", Some(of), [said]) = (operator.as_str(), of, patterns.as_slice())
+                && said == "false"
+            {
+                needed.push(of);
+                continue;
+            }
             let (Some(like), Some(of)) = (like, of) else {
                 let problem = format!("the condition {operator} of {key} is not understood");
                 return Err(unsupported(role, &problem));
             };
-            let patterns = patterns.into_vec();
             conditions.push(Condition { of, patterns, like });
         }
     }
-    Ok(conditions)
+    Ok((conditions, needed))
 }
 
 fn parse<'a, T: Deserialize<'a>>(resource: &str, value: &'a Value) -> Result<T, TemplateError> {

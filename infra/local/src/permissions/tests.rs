@@ -104,6 +104,18 @@ fn every_leading_key_must_match_a_pattern() {
             "{keys:?}"
         );
     }
+    let needed = BY_KEY.replace(
+        "Condition: {",
+        "Condition: { \"Null\": { \"dynamodb:LeadingKeys\": \"false\" }, ",
+    );
+    let needed = Permissions::read(&template(&needed)).unwrap();
+    for (keys, allowed) in [(vec!["one"], true), (vec!["two"], false), (vec![], false)] {
+        assert_eq!(
+            needed.allow(&call("dynamodb:PutItem", "Rows", &keys)),
+            allowed,
+            "{keys:?}"
+        );
+    }
     let exact = BY_KEY.replace("StringLike", "StringEquals");
     let permissions = Permissions::read(&template(&exact)).unwrap();
     assert!(permissions.allow(&call("dynamodb:PutItem", "Rows", &["t/*"])));
@@ -213,6 +225,7 @@ fn what_is_not_understood_is_an_error_with_a_name() {
     for (statement, expected) in [
         (format!("{rows}, Condition: {{ StringEquals: {{ \"aws:PrincipalTag/a\": b }} }}"), "StringEquals"),
         (format!("{rows}, Condition: {{ \"ForAllValues:StringEquals\": {{ \"dynamodb:Attributes\": b }} }}"), "Attributes of anything but UpdateItem"),
+        (format!("{rows}, Condition: {{ \"Null\": {{ \"dynamodb:LeadingKeys\": \"true\" }} }}"), "condition"),
         (format!("{rows}, Condition: {{ \"ForAllValues:StringNotEquals\": {{ \"dynamodb:Attributes\": b }} }}"), "condition"),
         (format!("{rows}, Condition: {{ \"ForAllValues:StringEquals\": {{ \"dynamodb:LeadingKeys\": b, \"aws:x\": c }} }}"), "condition"),
         ("Effect: Deny, Action: dynamodb:PutItem, Resource: !GetAtt Rows.Arn".to_owned(), "Deny"),

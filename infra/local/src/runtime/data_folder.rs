@@ -1,7 +1,7 @@
 //! The data folder of a local run: who has it, the operator's key, the key that seals secrets, and the note by which the
 //! commands find the server. Files with secrets are made for their owner alone, and are whole or not there.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use redial_platform::random::Random;
 use redial_platform::seal::DATA_KEY_BYTES;
 
 use crate::dynamodb::DATABASE_FILE;
+use crate::private;
 
 /// Held locked while a server runs on the folder.
 const LOCK_FILE: &str = "serve.lock";
@@ -20,6 +21,9 @@ const OPERATOR_KEY_FILE: &str = "operator.key";
 const SECRETS_KEY_FILE: &str = "secrets.key";
 /// Where the server is and the key for it, while it runs.
 const NOTE_FILE: &str = "serve.json";
+/// Held locked like [`LOCK_FILE`], for the commands, which look whether it is. They have it for a moment then, which must be in
+/// no other server's way.
+const RUNNING_FILE: &str = "serve.running";
 /// What the key is called in the list of keys.
 const OPERATOR_KEY_NAME: &str = "operator of this machine";
 
@@ -66,8 +70,8 @@ pub enum DataFolderError {
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    /// Unlocked when it is closed.
-    _lock: File,
+    /// Unlocked when they are closed.
+    _locks: [File; 2],
 }
 
 impl DataFolder {
@@ -80,23 +84,27 @@ impl DataFolder {
             path: path.to_owned(),
             source,
         };
-        private_folder().recursive(true).create(path).map_err(refused)?;
+        private::folder().recursive(true).create(path).map_err(refused)?;
         let path = path.canonicalize().map_err(refused)?;
         let refused = |source| DataFolderError::Folder {
             path: path.clone(),
             source,
         };
-        let lock = private()
-            .create(true)
-            .truncate(false)
-            .open(path.join(LOCK_FILE))
-            .map_err(refused)?;
+        let opened = |name: &str| {
+            let mut options = private::options();
+            options.write(true).create(true).truncate(false).open(path.join(name))
+        };
+        let lock = opened(LOCK_FILE).map_err(refused)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(DataFolderError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
-        Ok(Self { path, _lock: lock })
+        // Of a server that was killed: while we run, the commands would believe it.
+        withdraw(&path)?;
+        let running = opened(RUNNING_FILE).and_then(|running| running.lock().map(|()| running));
+        let locks = [lock, running.map_err(refused)?];
+        Ok(Self { path, _locks: locks })
     }
 
     /// The folder, absolute.
@@ -155,22 +163,19 @@ impl DataFolder {
     /// # Errors
     /// [`DataFolderError::File`] if it cannot be removed.
     pub fn withdraw(&self) -> Result<(), DataFolderError> {
-        let path = self.path.join(NOTE_FILE);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => Err(DataFolderError::File { path, source }),
-            _ => Ok(()),
-        }
+        withdraw(&self.path)
     }
 
     /// Writes a file that only its owner can read: beside its place, on disk, then under its name.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), DataFolderError> {
         let beside = path.with_extension("new");
-        let written = private()
+        let written = private::options()
+            .write(true)
             .create(true)
             .truncate(true)
             .open(&beside)
             .and_then(|mut file| {
-                restrict(&file)?;
+                private::restrict(&beside)?;
                 file.write_all(bytes)?;
                 file.sync_all()?;
                 fs::rename(&beside, path)?;
@@ -180,6 +185,39 @@ impl DataFolder {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+/// What the server that runs on this folder says of itself; `None`: none runs. The note of one that was killed is not
+/// believed: somebody else may listen where it did, and would be handed the operator's key.
+///
+/// # Errors
+/// [`DataFolderError::File`] if the note or the lock cannot be read.
+pub(crate) fn note_of_running(path: &Path) -> Result<Option<Vec<u8>>, DataFolderError> {
+    let lock_path = path.join(RUNNING_FILE);
+    let unread = |source| DataFolderError::File {
+        path: lock_path.clone(),
+        source,
+    };
+    let lock = match File::open(&lock_path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unread(source)),
+    };
+    match lock.try_lock_shared() {
+        // Given back at once, with the file.
+        Ok(()) => Ok(None),
+        // Read while it is held: whoever took it has removed what a former one left.
+        Err(TryLockError::WouldBlock) => read(&path.join(NOTE_FILE)),
+        Err(TryLockError::Error(source)) => Err(unread(source)),
+    }
+}
+
+fn withdraw(folder: &Path) -> Result<(), DataFolderError> {
+    let path = folder.join(NOTE_FILE);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(DataFolderError::File { path, source }),
+        _ => Ok(()),
     }
 }
 
@@ -198,49 +236,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, DataFolderError> {
             source,
         }),
     }
-}
-
-/// Makes folders that only their owner can look into: what was delivered lies there in plain text.
-#[cfg(unix)]
-fn private_folder() -> DirBuilder {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut folder = DirBuilder::new();
-    folder.mode(0o700);
-    folder
-}
-
-/// Elsewhere the protection of the folder above is all there is.
-#[cfg(not(unix))]
-fn private_folder() -> DirBuilder {
-    DirBuilder::new()
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.write(true).mode(0o600);
-    options
-}
-
-/// Elsewhere the folder's own protection is all there is.
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    options
-}
-
-/// A file that was left over from a crash keeps the mode it had.
-#[cfg(unix)]
-fn restrict(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn restrict(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(unix)]
@@ -277,7 +272,7 @@ mod tests {
         let folder = DataFolder::open(&path).unwrap();
         assert_eq!(folder.operator_key(&random, NOW).unwrap().reveal(), operator);
         assert_eq!(folder.secrets_key(&random).unwrap(), data);
-        for file in [OPERATOR_KEY_FILE, SECRETS_KEY_FILE, LOCK_FILE] {
+        for file in [OPERATOR_KEY_FILE, SECRETS_KEY_FILE, LOCK_FILE, RUNNING_FILE] {
             assert_eq!(mode(&path.join(file)), 0o600, "{file}");
         }
         assert_eq!(mode(&path), 0o700);
@@ -292,6 +287,25 @@ mod tests {
         assert!(refused.to_string().contains(&held.path().display().to_string()));
         drop(held);
         DataFolder::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn the_note_of_a_server_that_was_killed_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let note = || note_of_running(dir.path()).unwrap();
+        assert_eq!(note(), None);
+        let folder = DataFolder::open(dir.path()).unwrap();
+        assert_eq!(note(), None);
+        let key = folder.operator_key(&Random::seeded(1), NOW).unwrap();
+        folder.announce("http://127.0.0.1:4080", &key).unwrap();
+        assert!(note().is_some());
+        // As the system does with one that is killed: the lock goes, the note stays.
+        drop(folder);
+        assert!(dir.path().join(NOTE_FILE).exists());
+        assert_eq!(note(), None);
+        // The next one has the lock before it says where it is.
+        let _next = DataFolder::open(dir.path()).unwrap();
+        assert_eq!(note(), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use redial_api::Api;
 use redial_dispatcher::Dispatcher;
 use redial_domain::address::AddressPolicy;
+use redial_domain::frame::FrameAncestors;
 use redial_domain::retry::RetryPolicy;
 use redial_domain::url::{InvalidOwnHost, OwnHost};
 use redial_egress::{Egress, EgressError, EgressSettings, Resolver, SystemResolver};
@@ -22,16 +23,17 @@ use redial_platform::store::data_keys::FIRST_VERSION;
 use redial_platform::store::{StoreError, Tables};
 use redial_platform::{Clock, Random, Store};
 use redial_replay::Replay;
-use redial_sweeper::Sweeper;
+use redial_sweeper::{Summary, SweepError, Sweeper};
 use rustls::pki_types::CertificateDer;
 
 use super::lambda::Lambda;
 use super::mappings::Handler;
-use super::services::Services;
+use super::services::{Between, Services};
+use crate::billable::{Billable, Meter};
 use crate::connector;
-use crate::faults::{self, Faults, Faulty};
+use crate::faults::{self, Faults};
 use crate::kms::Kms;
-use crate::permissions::{Api as Aws, Caller, Gate, Guarded};
+use crate::permissions::{Api as Aws, Caller, Gate};
 
 // Names in the template.
 const SECRETS_KEY: &str = "SecretsKey";
@@ -59,6 +61,8 @@ pub struct FunctionSettings {
     pub secrets_key: [u8; DATA_KEY_BYTES],
     /// The addresses that deliveries come from, as `GET /v1` names them; none: they are not fixed.
     pub egress_addresses: Vec<IpAddr>,
+    /// Who may show the console in a frame.
+    pub frame_ancestors: FrameAncestors,
     /// The clock of every function.
     pub clock: Clock,
     /// Ids, secrets and jitter.
@@ -74,6 +78,8 @@ pub struct FunctionSettings {
     /// Lets each function do what its role grants, and nothing else; `None`: the functions are one process, and may what it
     /// may. Costs a second reading of every request's JSON.
     pub gate: Option<Arc<Gate>>,
+    /// Counts what the functions are billed for; `None`: nothing does. Costs a second reading of every request's JSON.
+    pub billable: Option<Billable>,
 }
 
 impl FunctionSettings {
@@ -86,6 +92,7 @@ impl FunctionSettings {
             default_retry: RetryPolicy::default(),
             secrets_key,
             egress_addresses: Vec::new(),
+            frame_ancestors: FrameAncestors::default(),
             clock: Clock::System,
             random: Random::System,
             resolver: Arc::new(SystemResolver),
@@ -93,11 +100,20 @@ impl FunctionSettings {
             metrics: Metrics::default(),
             faults: Faults::default(),
             gate: None,
+            billable: None,
         }
     }
 
-    fn caller(&self, function: &str) -> Option<Caller> {
-        self.gate.as_ref().map(|gate| Caller::new(function, gate))
+    fn between(&self, function: &'static str) -> Between {
+        Between {
+            caller: self.gate.as_ref().map(|gate| Caller::new(function, gate)),
+            faults: self.faults.clone(),
+            meter: self.meter(function),
+        }
+    }
+
+    fn meter(&self, function: &'static str) -> Option<Meter> {
+        self.billable.clone().map(|billable| Meter::new(billable, function))
     }
 }
 
@@ -121,6 +137,7 @@ pub struct Functions {
     store: Store,
     queues: Queues,
     kms: Kms,
+    billable: Option<Billable>,
     authenticator: Authenticator,
     ingest: Arc<Ingest>,
     dispatcher: Dispatcher,
@@ -137,43 +154,31 @@ struct Clients<'a> {
 }
 
 impl Clients<'_> {
-    fn store(&self, caller: Option<Caller>, faults: Faults) -> Store {
+    fn store(&self, between: Between) -> Store {
         let tables = Tables {
             config: CONFIG_TABLE.to_owned(),
             events: EVENTS_TABLE.to_owned(),
         };
-        Store::new(self.services.dynamodb_client_of(caller, faults), tables)
+        Store::new(self.services.dynamodb_client_of(between), tables)
     }
 
-    fn queues(&self, caller: Option<Caller>, faults: Faults) -> Queues {
+    fn queues(&self, between: Between) -> Queues {
         let urls = QueueUrls {
             delivery: self.services.queue_url(DELIVERY_QUEUE),
             retry: self.services.queue_url(RETRY_QUEUE),
             replay: self.services.queue_url(REPLAY_QUEUE),
         };
-        Queues::new(self.services.sqs_client_of(caller, faults), urls)
+        Queues::new(self.services.sqs_client_of(between), urls)
     }
 
-    fn of(&self, function: &str) -> (Store, Queues) {
-        let caller = || self.settings.caller(function);
-        let faults = &self.settings.faults;
-        (
-            self.store(caller(), faults.clone()),
-            self.queues(caller(), faults.clone()),
-        )
+    fn of(&self, function: &'static str) -> (Store, Queues) {
+        let between = self.settings.between(function);
+        (self.store(between.clone()), self.queues(between))
     }
 
-    fn secrets(&self, function: &str, store: &Store) -> Secrets {
-        let kms = Guarded {
-            service: self.kms.clone(),
-            api: Aws::Kms,
-            caller: self.settings.caller(function),
-        };
-        let kms = connector::kms_client(Faulty {
-            service: kms,
-            name: faults::KMS,
-            faults: self.settings.faults.clone(),
-        });
+    fn secrets(&self, function: &'static str, store: &Store) -> Secrets {
+        let between = self.settings.between(function);
+        let kms = connector::kms_client(between.before(self.kms.clone(), Aws::Kms, faults::KMS));
         let (clock, random) = (self.settings.clock.clone(), self.settings.random.clone());
         Secrets::new(store.clone(), kms, self.kms.arn(), clock, random)
     }
@@ -203,11 +208,13 @@ impl Functions {
         });
         let dispatcher = dispatcher(&clients, own_hosts.clone())?;
         let (store, queues) = clients.of(API);
-        let lambda = Guarded {
-            service: Lambda::new(DISPATCHER, dispatcher.clone()),
-            api: Aws::Lambda,
-            caller: settings.caller(API),
+        // The api asks; the dispatcher's call is what is billed. No fault is for this.
+        let between = Between {
+            faults: Faults::default(),
+            meter: settings.meter(DISPATCHER),
+            ..settings.between(API)
         };
+        let lambda = between.before(Lambda::new(DISPATCHER, dispatcher.clone()), Aws::Lambda, DISPATCHER);
         let api = Api::new(redial_api::Parts {
             secrets: clients.secrets(API, &store),
             dispatcher: connector::invoker(lambda, DISPATCHER, clock.clone()),
@@ -218,6 +225,8 @@ impl Functions {
             random: random.clone(),
             policy: settings.targets.clone(),
             own_hosts,
+            origin: Some(settings.origin.clone()),
+            frame_ancestors: settings.frame_ancestors.clone(),
             ingest_url: format!("{}/v1/events", settings.origin),
             egress_addresses: settings.egress_addresses.clone(),
             default_retry: settings.default_retry.clone(),
@@ -236,8 +245,9 @@ impl Functions {
             metrics: settings.metrics.clone(),
         });
         Ok(Self {
-            store: clients.store(None, Faults::default()),
-            queues: clients.queues(None, Faults::default()),
+            store: clients.store(Between::default()),
+            queues: clients.queues(Between::default()),
+            billable: settings.billable.clone(),
             kms: clients.kms,
             authenticator,
             ingest: Arc::new(ingest),
@@ -312,7 +322,9 @@ impl Functions {
     /// Everything that is reached over HTTP, under one origin.
     pub fn router(&self) -> axum::Router {
         let ingest = redial_ingest::router(Arc::clone(&self.ingest), self.authenticator.clone());
-        ingest.merge(redial_api::router(Arc::clone(&self.api)))
+        let ingest = Billable::counting(self.billable.as_ref(), ingest, INGEST);
+        let api = redial_api::router(Arc::clone(&self.api));
+        ingest.merge(Billable::counting(self.billable.as_ref(), api, API))
     }
 
     /// Replay, to be invoked by hand.
@@ -325,6 +337,14 @@ impl Functions {
     #[must_use]
     pub const fn sweeper(&self) -> &Sweeper {
         &self.sweeper
+    }
+
+    /// Calls the sweeper as its schedule does.
+    pub(super) async fn sweep(&self) -> Result<Summary, SweepError> {
+        if let Some(billable) = &self.billable {
+            billable.invoked(SWEEPER);
+        }
+        self.sweeper.sweep().await
     }
 
     /// The tables, for whoever runs this process: no role stands between.

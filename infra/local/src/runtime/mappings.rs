@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::billable::Billable;
 use crate::faults::Faults;
 use crate::template::EventSourceMapping;
 
@@ -38,6 +39,7 @@ pub(super) struct Mapping {
     handler: Handler,
     clock: Clock,
     faults: Faults,
+    billable: Option<Billable>,
     /// One for each batch that may be worked on.
     permits: Arc<Semaphore>,
 }
@@ -51,8 +53,24 @@ impl Mapping {
             handler,
             clock,
             faults,
+            billable: None,
             permits,
         }
+    }
+
+    /// The same, counted.
+    pub(super) fn billed(self, billable: Option<Billable>) -> Self {
+        Self { billable, ..self }
+    }
+
+    /// Asks the queue, as Lambda's poller does.
+    async fn ask(&self, most: usize, wait_ms: i64) -> Result<Vec<Received>, SqsError> {
+        let queue = &self.source.queue;
+        let batch = self.sqs.receive(queue, most, wait_ms, None).await?;
+        if let Some(billable) = &self.billable {
+            billable.received(queue, &batch);
+        }
+        Ok(batch)
     }
 
     /// The queue that it fetches from.
@@ -62,10 +80,7 @@ impl Mapping {
 
     /// Fetches what is there now, at most one batch, and works on it to the end. Answers how many messages it was.
     pub(super) async fn step(&self) -> Result<usize, SqsError> {
-        let batch = self
-            .sqs
-            .receive(&self.source.queue, self.source.batch_size, 0, None)
-            .await?;
+        let batch = self.ask(self.source.batch_size, 0).await?;
         let received = batch.len();
         if received > 0 {
             self.work(batch).await;
@@ -127,8 +142,8 @@ impl Mapping {
 
     /// Waits for messages, and then, if the mapping has a window, for the batch to fill.
     async fn receive(&self) -> Result<Vec<Received>, SqsError> {
-        let (queue, most) = (&self.source.queue, self.source.batch_size);
-        let mut batch = self.sqs.receive(queue, most, LONG_POLL_MS, None).await?;
+        let most = self.source.batch_size;
+        let mut batch = self.ask(most, LONG_POLL_MS).await?;
         let window_ms = i64::try_from(self.source.window.as_millis()).unwrap_or(i64::MAX);
         let until = self.clock.now().plus_millis(window_ms);
         while !batch.is_empty() && batch.len() < most {
@@ -136,10 +151,7 @@ impl Mapping {
             if left_ms <= 0 {
                 break;
             }
-            let more = self
-                .sqs
-                .receive(queue, most - batch.len(), left_ms.min(LONG_POLL_MS), None);
-            batch.extend(more.await?);
+            batch.extend(self.ask(most - batch.len(), left_ms.min(LONG_POLL_MS)).await?);
         }
         Ok(batch)
     }
@@ -155,6 +167,9 @@ impl Mapping {
     /// Calls the function in a task of its own and deletes what did not fail.
     async fn work(&self, batch: Vec<Received>) {
         let (queue, function) = (&self.source.queue, &self.source.function);
+        if let Some(billable) = &self.billable {
+            billable.invoked(function);
+        }
         let mut invocation = tokio::spawn((self.handler)(event_of(&batch)));
         let response = match timeout(self.source.timeout, &mut invocation).await {
             Ok(Ok(response)) => response,
@@ -169,6 +184,9 @@ impl Mapping {
             }
         };
         let done = self.faults.deleted(done(&batch, &response));
+        if let Some(billable) = &self.billable {
+            billable.deleted(queue, &batch, done.len());
+        }
         if let Err(error) = self.sqs.delete_batch(queue, &done).await {
             // They come again; the functions are made for that.
             tracing::error!(%error, queue, messages = done.len(), "mapping.not_deleted");

@@ -50,6 +50,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redial_domain::Timestamp;
 use redial_sqs::{ReceiveCountOnMove, SqsError};
+use redial_sweeper::{Summary, SweepError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -135,13 +136,9 @@ impl Machine {
                 .batches_of(&source.function)
                 .ok_or_else(|| no_function(&source.function, &source.queue))?;
             let sqs = services.sqs().clone();
-            Ok(Arc::new(Mapping::new(
-                source.clone(),
-                sqs,
-                handler,
-                clock.clone(),
-                settings.faults.clone(),
-            )))
+            let faults = settings.faults.clone();
+            let mapping = Mapping::new(source.clone(), sqs, handler, clock.clone(), faults);
+            Ok(Arc::new(mapping.billed(settings.billable.clone())))
         };
         let mappings = template
             .mappings
@@ -219,6 +216,14 @@ impl Machine {
         Err(StepError::StillBusy)
     }
 
+    /// The schedule's call.
+    ///
+    /// # Errors
+    /// [`SweepError`] if the store or the queue failed; what was done stays done.
+    pub async fn sweep(&self) -> Result<Summary, SweepError> {
+        self.functions.sweep().await
+    }
+
     /// The next moment at which a message that waits (its backoff, its delay) can be received; `None` if none waits.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
@@ -246,11 +251,8 @@ impl Machine {
             mapping.start(&stopped, &mut tasks);
         }
         for every in &self.schedules {
-            tasks.spawn(schedule::sweep(
-                self.functions.sweeper().clone(),
-                self.clock.real(*every),
-                stopped.clone(),
-            ));
+            let functions = self.functions.clone();
+            tasks.spawn(schedule::sweep(functions, self.clock.real(*every), stopped.clone()));
         }
         let dynamo = self.services.dynamo().clone();
         tasks.spawn(schedule::expire(dynamo, self.clock.clone(), stopped));

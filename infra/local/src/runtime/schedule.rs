@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use redial_platform::Clock;
-use redial_sweeper::Sweeper;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, interval_at};
 
+use super::functions::Functions;
 use crate::dynamodb::Dynamo;
 
 /// How often expired items are looked for. DynamoDB takes days; a look goes through every item of a table.
 const TTL_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Sweeps now and then every `every`, until `stop` becomes true; a pass under way is finished.
-pub(super) async fn sweep(sweeper: Sweeper, every: Duration, mut stop: watch::Receiver<bool>) {
+pub(super) async fn sweep(functions: Functions, every: Duration, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -22,7 +22,7 @@ pub(super) async fn sweep(sweeper: Sweeper, every: Duration, mut stop: watch::Re
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        if let Err(error) = sweeper.sweep().await {
+        if let Err(error) = functions.sweep().await {
             tracing::error!(%error, "sweeper.pass_failed");
         }
     }

@@ -10,6 +10,8 @@ use redial_domain::Timestamp;
 use redial_platform::Clock;
 use redial_sqs::{Counts, JournalError, ReceiveCountOnMove, Sqs, SqsError};
 
+use crate::billable::Meter;
+use crate::billable::metered::Metered;
 use crate::connector::{self, Answer, Service};
 use crate::dynamodb::{Dynamo, OpenError, StorageFailure, TableError};
 use crate::faults::{self, Faults, Faulty};
@@ -73,6 +75,27 @@ pub struct Services {
     dynamo: Dynamo,
     sqs: Sqs,
     clock: Clock,
+}
+
+/// What stands between a function and the services; by default nothing does.
+#[derive(Clone, Default)]
+pub(super) struct Between {
+    /// What it may do.
+    pub(super) caller: Option<Caller>,
+    /// What goes wrong.
+    pub(super) faults: Faults,
+    /// What it is billed for.
+    pub(super) meter: Option<Meter>,
+}
+
+impl Between {
+    /// The service as the function meets it. What a fault keeps from arriving, or a role does not grant, is not billed.
+    pub(super) fn before<S: Service>(self, service: S, api: Api, name: &'static str) -> Faulty<Guarded<Metered<S>>> {
+        let Self { caller, faults, meter } = self;
+        let service = Metered { service, api, meter };
+        let service = Guarded { service, api, caller };
+        Faulty { service, name, faults }
+    }
 }
 
 /// SQS under the SDK's connector.
@@ -186,41 +209,23 @@ impl Services {
     /// A client of DynamoDB that may everything.
     #[must_use]
     pub fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_client_of(None, Faults::default())
+        self.dynamodb_client_of(Between::default())
     }
 
     /// A client of SQS that may everything.
     #[must_use]
     pub fn sqs_client(&self) -> aws_sdk_sqs::Client {
-        self.sqs_client_of(None, Faults::default())
+        self.sqs_client_of(Between::default())
     }
 
     /// A client of DynamoDB for a function, which may what its role grants.
-    pub(super) fn dynamodb_client_of(&self, caller: Option<Caller>, faults: Faults) -> aws_sdk_dynamodb::Client {
-        let service = Guarded {
-            service: self.dynamo.clone(),
-            api: Api::DynamoDb,
-            caller,
-        };
-        connector::dynamodb_client(Faulty {
-            service,
-            name: faults::DYNAMODB,
-            faults,
-        })
+    pub(super) fn dynamodb_client_of(&self, between: Between) -> aws_sdk_dynamodb::Client {
+        connector::dynamodb_client(between.before(self.dynamo.clone(), Api::DynamoDb, faults::DYNAMODB))
     }
 
     /// A client of SQS for a function, which may what its role grants.
-    pub(super) fn sqs_client_of(&self, caller: Option<Caller>, faults: Faults) -> aws_sdk_sqs::Client {
-        let service = Guarded {
-            service: QueueService(self.sqs.clone()),
-            api: Api::Sqs,
-            caller,
-        };
-        connector::sqs_client(Faulty {
-            service,
-            name: faults::SQS,
-            faults,
-        })
+    pub(super) fn sqs_client_of(&self, between: Between) -> aws_sdk_sqs::Client {
+        connector::sqs_client(between.before(QueueService(self.sqs.clone()), Api::Sqs, faults::SQS))
     }
 
     /// The URL of a queue.

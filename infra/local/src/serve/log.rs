@@ -9,10 +9,12 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::output;
+use crate::billable::lines::Lines;
 
 /// What is logged, unless `REDIAL_LOG` says otherwise.
 #[cfg(not(feature = "failpoints"))]
@@ -23,8 +25,8 @@ const LOG_LEVEL: &str = "warn,aws_smithy_runtime::client::http::connection_poiso
 /// What the targets of our own crates begin with.
 const OURS: &str = "redial";
 
-/// Begins to log. A subscriber that is there already stays.
-pub(super) fn begin() {
+/// Begins to log, and to count what a deployment would. A subscriber that is there already stays.
+pub(super) fn begin(counted: Option<&Lines>) {
     let wanted = settings::optional("REDIAL_LOG").unwrap_or_else(|| LOG_LEVEL.to_owned());
     let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
         output::note(&format!(
@@ -32,14 +34,15 @@ pub(super) fn begin() {
         ));
         EnvFilter::new(LOG_LEVEL)
     });
-    drop(subscriber(filter, io::stderr).try_init());
+    let said = subscriber(filter, io::stderr);
+    drop(said.with(counted.map(Lines::layer)).try_init());
 }
 
 fn may_be_said(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || metadata.target().starts_with(OURS)
 }
 
-fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

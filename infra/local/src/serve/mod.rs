@@ -17,13 +17,15 @@ use redial_domain::address::NetworkRefusal;
 use redial_egress::InvalidAuthority;
 use redial_platform::store::StoreError;
 
+use crate::billable::lines::Lines;
+use crate::billable::report::Report;
 use crate::cli::ServeArgs;
 use crate::runtime::data_folder::DataFolderError;
 use crate::runtime::{MachineError, StorageLost};
 use crate::template::TemplateError;
-use signals::Signals;
 
 pub use server::{STOP_GRACE, Server};
+pub(crate) use signals::Signals;
 
 /// Why `redial serve` could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,14 @@ pub enum ServeError {
     #[cfg(feature = "failpoints")]
     #[error("the fault build was told what it cannot obey")]
     Faults(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// `--billable` names a file that cannot be written.
+    #[error("--billable: {path} cannot be written")]
+    Billable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The HTTP server ended by itself.
     #[error("the HTTP server ended")]
     Http(#[source] io::Error),
@@ -94,13 +104,15 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`] says why it could not start or go on.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
-    log::begin();
+    let lines = Lines::default();
+    log::begin(args.billable.as_ref().map(|_| &lines));
     #[cfg(feature = "failpoints")]
     if fault_build::begin().map_err(ServeError::Faults)? {
         return Ok(());
     }
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let mut server = Server::start(&args).await?;
+    let report = report(&args, &server, lines)?;
     output::ready(&args, &server).map_err(ServeError::Output)?;
     tokio::select! {
         () = signals.next() => {}
@@ -114,5 +126,20 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         unfinished = server.stop(STOP_GRACE) => output::stopped(unfinished),
         () = signals.next() => output::note("stopped at once: what was under way will be tried again at the next start"),
     }
+    if let Some(report) = report {
+        report.end().await;
+    }
     Ok(())
+}
+
+/// Begins to write down what is counted, if anything is.
+fn report(args: &ServeArgs, server: &Server, lines: Lines) -> Result<Option<Report>, ServeError> {
+    let (Some(path), Some(billable)) = (&args.billable, server.billable()) else {
+        return Ok(None);
+    };
+    let begun = Report::begin(path.clone(), billable.clone(), lines);
+    begun.map(Some).map_err(|source| ServeError::Billable {
+        path: path.clone(),
+        source,
+    })
 }

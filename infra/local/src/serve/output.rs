@@ -45,6 +45,7 @@ fn welcome(args: &ServeArgs, server: &Server) -> String {
     format!(
         "Redial is running. Ctrl-C stops it; what it accepted stays on disk.\n\
          \n\
+         \x20 console  {console}/sign-in#key={key}\n\
          \x20 URL      {url}\n\
          \x20 key      {key}\n\
          \x20 data     {data}\n\
@@ -53,6 +54,7 @@ fn welcome(args: &ServeArgs, server: &Server) -> String {
          Next, in two more terminals:\n\
          \x20 {redial} listen --tenant {FIRST_TENANT}{folder}\n\
          \x20 {redial} send call.ended --tenant {FIRST_TENANT}{folder}\n",
+        console = server.console(),
         url = server.url(),
         key = server.key().reveal(),
         data = server.folder().display(),

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::ServeError;
+use crate::billable::Billable;
 use crate::cli::ServeArgs;
 use crate::faults::Faults;
 use crate::runtime::data_folder::{self, DataFolder};
@@ -38,6 +39,7 @@ pub(super) const LOCAL_TARGETS: [&str; 1] = ["127.0.0.1/32"];
 /// Redial, running in this process.
 pub struct Server {
     url: String,
+    billable: Option<Billable>,
     key: KeyText,
     folder: DataFolder,
     machine: Machine,
@@ -71,13 +73,16 @@ impl Server {
         };
         let secrets_key = folder.secrets_key(&random)?;
         let key = folder.operator_key(&random, clock.now())?;
+        let billable = args.billable.as_ref().map(|_| Billable::default());
         let settings = FunctionSettings {
+            billable: billable.clone(),
             targets: targets(args.strict_targets)?,
             extra_roots: authorities(args.extra_authorities.as_deref())?,
             default_retry: match &args.schedule {
                 Some(schedule) => RetryPolicy::from_delays(schedule.delays_s().to_vec())?,
                 None => RetryPolicy::default(),
             },
+            frame_ancestors: args.console_ancestors.clone(),
             clock: clock.clone(),
             faults: Faults::told(&clock),
             metrics: Metrics::logged(STACK),
@@ -87,11 +92,12 @@ impl Server {
         let machine = Machine::open(&template, &storage, settings).await?;
         store_key(machine.functions().store(), &key, &clock).await?;
         let (stop_http, stopped) = watch::channel(false);
-        let http = tokio::spawn(http::serve(listener, machine.router(), stopped));
+        let http = tokio::spawn(http::serve(listener, machine.router(), http::Bounds::SERVED, stopped));
         let running = machine.start();
         folder.announce(&url, &key)?;
         Ok(Self {
             url,
+            billable,
             key,
             folder,
             machine,
@@ -105,6 +111,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What is counted, if anything is.
+    #[must_use]
+    pub const fn billable(&self) -> Option<&Billable> {
+        self.billable.as_ref()
     }
 
     /// Where the console is.

@@ -135,6 +135,23 @@ fn an_endpoint_has_at_most_twenty_headers_each_once() {
 }
 
 #[test]
+fn the_headers_of_an_endpoint_have_so_many_bytes_together_and_older_ones_may_only_shrink() {
+    let value = "v".repeat(MAX_TOTAL_BYTES / 2 - 3);
+    let fits = CustomHeaders::parse([("x-a", value.as_str()), ("x-b", &value)]).unwrap();
+    let longer = format!("{value}v");
+    let refused = CustomHeaders::parse([("x-a", value.as_str()), ("x-b", &longer)]);
+    assert_eq!(refused.unwrap_err(), ("x-b".to_owned(), HeaderRefusal::TotalLength));
+    assert!(fits.replaced_by([("x-a", value.as_str()), ("x-c", &longer)]).is_err());
+    let stored = [("x-a", longer.as_str()), ("x-b", &longer), ("x-c", &longer)];
+    let older = CustomHeaders::stored(stored);
+    assert_eq!(older.iter().count(), 3, "it is sent as ever");
+    assert_eq!(older.replaced_by(stored).unwrap(), older);
+    assert_eq!(older.replaced_by([stored[0], stored[1]]).unwrap().iter().count(), 2);
+    let grown = [stored[0], stored[1], stored[2], ("x-d", "v")];
+    assert_eq!(older.replaced_by(grown).unwrap_err().1, HeaderRefusal::TotalLength);
+}
+
+#[test]
 fn a_stored_header_that_is_older_than_a_rule_is_left_out_and_the_others_stay() {
     let stored = [
         ("x-a", "1"),

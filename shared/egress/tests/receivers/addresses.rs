@@ -145,6 +145,7 @@ async fn a_url_that_an_older_rule_accepted_is_checked_again_at_delivery() {
         let url = EndpointUrl::parse(&format!("{scheme}://{}/", canary.address()), &wider, &[]).unwrap();
         for setup in [&strict, &local] {
             let post = Post {
+                whose: "acme",
                 url: &url,
                 headers: Vec::new(),
                 body: Bytes::new(),
@@ -164,6 +165,7 @@ async fn plain_http_is_refused_by_the_deployed_rules_even_for_a_url_that_was_acc
     let url = format!("http://{RECEIVER_NAME}:{}/", receiver.address.port());
     let url = EndpointUrl::parse(&url, &policy(&[]), &[]).unwrap();
     let post = Post {
+        whose: "acme",
         url: &url,
         headers: Vec::new(),
         body: Bytes::new(),

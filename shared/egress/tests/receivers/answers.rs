@@ -29,6 +29,7 @@ async fn the_request_carries_exactly_what_was_given_and_each_header_once() {
     let exchange = setup
         .egress
         .post(Post {
+            whose: "acme",
             url: &url,
             headers,
             body: body.clone(),
@@ -75,6 +76,7 @@ async fn a_header_that_cannot_be_sent_is_our_fault_and_its_value_is_not_shown() 
     let fault = setup
         .egress
         .post(Post {
+            whose: "acme",
             url: &url,
             headers,
             body: Bytes::new(),
@@ -222,4 +224,62 @@ async fn early_hints_are_passed_over_and_an_endless_row_of_them_is_a_timeout() {
     })
     .await;
     assert_eq!(failed(setup.post(&receiver.url(), SHORT).await), FailureCode::Timeout);
+}
+
+#[tokio::test]
+async fn an_endless_row_of_early_hints_does_not_stop_the_others() {
+    let flood = Receiver::start(|mut connection| async move {
+        connection.request().await;
+        let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(1_500);
+        while connection.send(&hints).await {}
+    })
+    .await;
+    let (setup, good) = (Setup::local(), Receiver::answering(OK).await);
+    let timeout = std::time::Duration::from_secs(2);
+    let flood_url = flood.url();
+    let (flooded, others) = tokio::join!(setup.post(&flood_url, timeout), async {
+        for _ in 0..5 {
+            let exchange = setup.post(&good.url(), AMPLE).await;
+            assert!(exchange.duration_ms < 2_000, "{} ms", exchange.duration_ms);
+            answered(exchange);
+        }
+    });
+    let () = others;
+    assert!(flooded.duration_ms < 3_000, "{} ms", flooded.duration_ms);
+    assert_eq!(failed(flooded), FailureCode::Timeout);
+}
+
+/// Two parsers read a URL, ours and the HTTP client's: what the one takes the other must, and mean the same.
+#[tokio::test]
+async fn every_url_that_is_accepted_is_asked_for_as_it_was_read() {
+    let receiver = Receiver::answering(OK).await;
+    let setup = Setup::local();
+    let origin = format!("http://{}", receiver.address);
+    let mut expected = Vec::new();
+    let odd = [
+        "",
+        "?",
+        "?x",
+        "//",
+        "/.",
+        "/../a",
+        "/%",
+        "/%zz%2",
+        "/é/ü",
+        "?q=é",
+        "/\u{10ffff}",
+        "?a?b?c",
+    ];
+    let each = (0x21..0x7f_u8).map(|c| format!("/a{0}b?x={0}y", char::from(c)));
+    for path in odd.map(str::to_owned).into_iter().chain(each) {
+        let Ok(url) = setup.egress.admit(&format!("{origin}{path}")) else {
+            continue;
+        };
+        expected.push(url.url()[url::Position::BeforePath..url::Position::AfterQuery].to_owned());
+        assert_eq!(answered(setup.post(url.as_str(), AMPLE).await).status, 200, "{path}");
+    }
+    let requests = receiver.requests();
+    let asked = requests.iter().map(|request| request.head.split(' ').nth(1).unwrap());
+    assert_eq!(asked.collect::<Vec<_>>(), expected);
+    assert!(expected.len() > 90, "{expected:?}");
 }

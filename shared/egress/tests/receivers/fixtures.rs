@@ -114,14 +114,19 @@ impl Setup {
     }
 
     pub(crate) async fn try_post(&self, url: &str, timeout: Duration) -> Result<Exchange, OurFault> {
+        self.post_of("acme", url, timeout).await
+    }
+
+    /// A request for another tenant.
+    pub(crate) async fn post_of(&self, whose: &str, url: &str, timeout: Duration) -> Result<Exchange, OurFault> {
         let url = self.admitted(url);
-        self.egress.post(post(&url, timeout)).await
+        self.egress.post(post(whose, &url, timeout)).await
     }
 
     /// One request with everything that can be seen of it.
     pub(crate) async fn probe(&self, url: &str, timeout: Duration) -> Probed {
         let url = self.admitted(url);
-        self.egress.probe(post(&url, timeout)).await.unwrap()
+        self.egress.probe(post("acme", &url, timeout)).await.unwrap()
     }
 
     fn admitted(&self, url: &str) -> EndpointUrl {
@@ -130,8 +135,9 @@ impl Setup {
     }
 }
 
-fn post(url: &EndpointUrl, timeout: Duration) -> Post<'_> {
+fn post<'a>(whose: &'a str, url: &'a EndpointUrl, timeout: Duration) -> Post<'a> {
     Post {
+        whose,
         url,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: Bytes::from_static(b"{\"n\":1}"),

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Connection as Http2, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Request, Response};
 use redial_domain::outcome::{FailureCode, MAX_RESPONSE_BYTES};
+use redial_egress::Post;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -165,7 +167,7 @@ async fn a_flood_of_control_frames_costs_one_attempt() {
             }
         })
         .await;
-        let code = failed(setup.post(&url, std::time::Duration::from_secs(2)).await);
+        let code = failed(setup.post(&url, Duration::from_secs(4)).await);
         let one_of = [
             FailureCode::ProtocolError,
             FailureCode::ConnectionClosed,
@@ -229,4 +231,91 @@ async fn an_endless_body_in_http2_is_cut() {
         (answer.status, answer.body.len(), answer.truncated),
         (200, MAX_RESPONSE_BYTES, true)
     );
+}
+
+#[tokio::test]
+async fn a_connection_on_which_no_answer_came_in_time_is_not_used_again() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let (setup, receiver, url) = receiver(move |stream| {
+        let number = connections.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let Some(mut connection) = handshake(stream).await else {
+                return;
+            };
+            let mut unanswered = Vec::new();
+            while let Some((_, mut answer)) = take(&mut connection).await {
+                if number == 0 {
+                    unanswered.push(answer);
+                    continue;
+                }
+                answer.send_response(Response::new(()), true).unwrap();
+            }
+        }
+    })
+    .await;
+    assert_eq!(
+        failed(setup.post(&url, crate::fixtures::SHORT).await),
+        FailureCode::Timeout
+    );
+    for _ in 0..2 {
+        assert_eq!(answered(setup.post(&url, AMPLE).await).status, 200);
+    }
+    assert_eq!(receiver.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_body_did_not_come_in_time_is_not_used_again() {
+    let (setup, receiver, url) = receiver(|stream| async move {
+        let Some(mut connection) = handshake(stream).await else {
+            return;
+        };
+        let mut unended = Vec::new();
+        while let Some((_, mut answer)) = take(&mut connection).await {
+            unended.push(answer.send_response(Response::new(()), false).unwrap());
+        }
+    })
+    .await;
+    for connections in 1..3 {
+        // Ample for a handshake.
+        let answer = answered(setup.post(&url, Duration::from_secs(2)).await);
+        assert_eq!((answer.status, answer.truncated), (200, true));
+        assert_eq!(receiver.connections(), connections);
+    }
+}
+
+/// It takes all that it can be sent and reads nothing of it, so that nothing more can be said to it, not even that this is the
+/// end; and it says that it is there.
+#[tokio::test]
+async fn a_connection_whose_receiver_never_reads_is_let_go() {
+    let (said, mut ended) = tokio::sync::mpsc::channel(1);
+    let (setup, _receiver, url) = receiver(move |mut stream| {
+        let said = said.clone();
+        async move {
+            let most_window = [&4_u16.to_be_bytes()[..], &(u32::MAX >> 1).to_be_bytes()].concat();
+            let more = (u32::MAX >> 2).to_be_bytes();
+            let hello = [frame(4, 0, 0, &most_window), frame(8, 0, 0, &more)].concat();
+            let ping = frame(6, 1, 0, &[7; 8]);
+            let mut sent = stream.write_all(&hello).await;
+            let mut each_second = tokio::time::interval(Duration::from_secs(1));
+            while sent.is_ok() {
+                each_second.tick().await;
+                sent = stream.write_all(&ping).await;
+            }
+            said.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let target = setup.egress.admit(&url).unwrap();
+    let post = Post {
+        whose: "acme",
+        url: &target,
+        headers: Vec::new(),
+        body: Bytes::from(vec![b' '; 64 << 20]),
+        timeout: Duration::from_secs(2),
+    };
+    assert_eq!(failed(setup.egress.post(post).await.unwrap()), FailureCode::Timeout);
+    // The rest is waiting.
+    tokio::time::pause();
+    let end = tokio::time::timeout(Duration::from_secs(90), ended.recv()).await;
+    assert_eq!(end, Ok(Some(())));
 }

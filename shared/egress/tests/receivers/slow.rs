@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use redial_domain::outcome::{FailureCode, Outcome};
+use redial_egress::{MAX_LOOKUPS_OF_ONE, OurFault};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::fixtures::{AMPLE, SHORT, Setup, TableAnswer, answered, failed};
+use crate::fixtures::{AMPLE, RECEIVER_NAME, SHORT, Setup, TableAnswer, answered, failed};
 use crate::receiver::Receiver;
 
 /// A timeout may take this long in a busy test run.
@@ -102,6 +103,30 @@ async fn a_name_that_does_not_resolve_in_time_is_a_dns_failure() {
     let exchange = setup.post("https://slow.example.com/", AMPLE).await;
     assert_about(exchange.duration_ms, redial_egress::DNS_TIMEOUT);
     assert_eq!(failed(exchange), FailureCode::DnsFailed);
+}
+
+#[tokio::test]
+async fn names_of_one_tenant_that_are_slow_stop_no_other() {
+    let receiver = Receiver::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let setup = std::sync::Arc::new(Setup::local());
+    let url = format!("http://{RECEIVER_NAME}:{}/", receiver.address.port());
+    let mut hanging = JoinSet::new();
+    for n in 0..MAX_LOOKUPS_OF_ONE {
+        let (name, setup) = (format!("slow-{n}.example.com"), std::sync::Arc::clone(&setup));
+        setup.table.set(&name, vec![TableAnswer::Never]);
+        hanging.spawn(async move { setup.post_of("slow", &format!("https://{name}/"), SHORT).await });
+    }
+    // Each costs the attempt of its own request; the lookups go on.
+    for exchange in hanging.join_all().await {
+        assert_eq!(failed(exchange.unwrap()), FailureCode::DnsFailed);
+    }
+    assert_eq!(answered(setup.post_of("other", &url, AMPLE).await.unwrap()).status, 200);
+    // What is not even begun is nobody's attempt, whichever time is over first. There is no connection to this name yet.
+    let url = url.replace(RECEIVER_NAME, "more.example.com");
+    for timeout in [SHORT, AMPLE] {
+        let crowded = setup.post_of("slow", &url, timeout).await;
+        assert!(matches!(crowded, Err(OurFault::Crowded)), "{crowded:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use redial_domain::endpoint::Endpoint;
 use redial_domain::hold::Hold;
+use redial_domain::slow::Slow;
 use redial_domain::{EndpointId, TenantId};
 
 use super::config::{StoredEndpoint, Tenant, json};
@@ -36,6 +37,8 @@ pub enum Change<'a> {
     Release(&'a mut Endpoint, &'a SealedSecrets),
     /// An endpoint is put on hold because it fails, or let go. Its own `version` stays: nobody has changed it.
     Hold(&'a EndpointId, Option<&'a Hold>),
+    /// An endpoint was seen to be slow. Its own `version` stays.
+    Slow(&'a EndpointId, &'a Slow),
     /// The secrets of endpoints are sealed under another data key, at most [`MAX_CHANGED_ENDPOINTS`] with at most
     /// [`MAX_CHANGED_BYTES`]: the same secrets, so each one's own `version` stays.
     Reseal(&'a [(EndpointId, SealedSecrets)]),
@@ -81,6 +84,7 @@ impl Store {
                 writes.push(self.put_endpoint(tenant, version, endpoint, sealed, " REMOVE ho"));
             }
             Change::Hold(endpoint, hold) => writes.push(self.put_hold(tenant, endpoint, hold)),
+            Change::Slow(endpoint, slow) => writes.push(self.put_slow(tenant, endpoint, slow)),
             Change::Reseal(resealed) => {
                 let resealed = resealed.iter();
                 writes.extend(resealed.map(|(endpoint, sealed)| self.put_sealed(tenant, endpoint, sealed)));
@@ -144,6 +148,16 @@ impl Store {
                 .expression_attribute_values(":ho", s(json(hold))),
             None => update.update_expression("REMOVE ho"),
         };
+        TransactWriteItem::builder().set_update(update.build().ok()).build()
+    }
+
+    /// The write of an endpoint's being slow; refused if there is no such endpoint.
+    fn put_slow(&self, tenant: &TenantId, endpoint: &EndpointId, slow: &Slow) -> TransactWriteItem {
+        let update = self
+            .update_endpoint(tenant, endpoint)
+            .condition_expression("attribute_exists(pk)")
+            .update_expression("SET sl = :sl")
+            .expression_attribute_values(":sl", s(json(slow)));
         TransactWriteItem::builder().set_update(update.build().ok()).build()
     }
 

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint};
 use redial_domain::hold::Hold;
+use redial_domain::slow::Slow;
 use redial_domain::source::SourceNetworks;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,8 @@ pub struct StoredEndpoint {
     pub sealed: SealedSecrets,
     /// That it is on hold because it fails. Kept beside the endpoint, whose own settings and version it does not touch.
     pub hold: Option<Hold>,
+    /// That it is, or was lately, slow. Kept beside the endpoint as well.
+    pub slow: Option<Slow>,
 }
 
 /// A tenant with all its endpoints, as of one version.
@@ -114,6 +117,16 @@ pub struct TenantConfig {
 }
 
 impl TenantConfig {
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // What is read takes about twice its text.
+        let text = |stored: &StoredEndpoint| serde_json::to_vec(&stored.endpoint).map_or(0, |text| text.len());
+        let of_endpoints = self.endpoints.iter();
+        let of_endpoints = of_endpoints.map(|stored| stored.sealed.as_bytes().len() + 2 * text(stored));
+        size_of::<Tenant>() + of_endpoints.sum::<usize>()
+    }
+
     /// The endpoint of that id.
     #[must_use]
     pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<StoredEndpoint>> {
@@ -143,6 +156,9 @@ pub struct ApiKey {
     /// From where alone it may be used; `None`: from anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_networks: Option<SourceNetworks>,
+    /// Id of the key that made it; `None`: the deployer's credentials did, or a release before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 impl ApiKey {
@@ -166,21 +182,6 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(item: &'a Item, attribute: &'static 
 }
 
 impl Store {
-    /// A tenant's version, strongly read from copy `copy`; `None` if there is no such tenant.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn version(&self, tenant: &TenantId, copy: u16) -> Result<Option<u64>, StoreError> {
-        let item = self
-            .get(
-                &self.tables.config,
-                &keys::version(tenant, copy % keys::VERSION_COPIES),
-                true,
-            )
-            .await?;
-        Ok(item.and_then(|item| item.get_number("v")).map(i64::unsigned_abs))
-    }
-
     /// A tenant and its endpoints; `None` if there is no such tenant.
     ///
     /// # Errors
@@ -355,5 +356,6 @@ fn read_endpoint(item: &Item) -> Result<StoredEndpoint, StoreError> {
         endpoint: parse(item, "j")?,
         sealed: SealedSecrets::from_bytes(sealed),
         hold: item.get_text("ho").map(|_| parse(item, "ho")).transpose()?,
+        slow: item.get_text("sl").map(|_| parse(item, "sl")).transpose()?,
     })
 }

@@ -126,6 +126,14 @@ impl DeliveryRecord {
         asked_at.unwrap_or(self.accepted_at)
     }
 
+    /// Milliseconds from the acceptance of its event until it succeeded, if it did.
+    #[must_use]
+    pub fn took_ms(&self) -> Option<u64> {
+        let last = self.last.as_ref().filter(|_| self.state == DeliveryState::Succeeded)?;
+        // Clocks of two environments differ: nothing arrives before it was accepted.
+        Some(u64::try_from(last.at.millis_since(self.accepted_at)).unwrap_or_default())
+    }
+
     /// Its key.
     #[must_use]
     pub fn key(&self) -> Key {
@@ -239,7 +247,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn record_success(&self, record: &DeliveryRecord) -> Result<(), StoreError> {
-        self.put(&self.tables.events, record.to_item()).await
+        self.put_together(record.to_item()).await
     }
 
     /// Records a failed attempt: a row of its own, then the delivery's, unless that is final or counts it already.

@@ -178,13 +178,18 @@ impl Store {
         Ok(endpoint.and_then(|text| EndpointId::parse(text).ok()))
     }
 
-    /// Removes some of a tenant's counts and replays; false if there are none.
+    /// Removes some of a tenant's counts and replays, and of what it asked for and is not finished; false if there are none.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn remove_counts(&self, tenant: &TenantId, limit: usize) -> Result<bool, StoreError> {
         let mut gone = Vec::new();
-        for partition in [keys::hours_partition(tenant), keys::jobs_partition(tenant)] {
+        let partitions = [
+            keys::hours_partition(tenant),
+            keys::jobs_partition(tenant),
+            keys::unfinished_partition(tenant),
+        ];
+        for partition in partitions {
             gone.extend(self.keys_between(&partition, " ", limit).await?);
         }
         self.delete_all(&self.tables.events, &gone).await?;

@@ -202,7 +202,7 @@ impl Erasure {
         }
     }
 
-    fn to_item(&self) -> Result<Item, StoreError> {
+    pub(super) fn to_item(&self) -> Result<Item, StoreError> {
         let due = (!self.is_done()).then(|| keys::due_partition(self.id.as_str()));
         let due_at = due.is_some().then_some(self.lease_until.as_millis());
         let text = serde_json::to_string(self).map_err(BlobError::from)?;
@@ -215,13 +215,13 @@ impl Erasure {
     }
 }
 
-fn read_erasure(item: &Item) -> Result<Erasure, StoreError> {
+pub(super) fn read_erasure(item: &Item) -> Result<Erasure, StoreError> {
     let erasure = item.get_text("j").and_then(|text| serde_json::from_str(text).ok());
     Ok(item.need("j", erasure)?)
 }
 
 impl Store {
-    /// Stores a new erasure of an event or a call.
+    /// Stores a new erasure of an event.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.

@@ -2,12 +2,14 @@
 //! when one succeeds after that, never while all succeed (docs/DATA.md). The item is the truth about a hold; the endpoint's
 //! attribute in `config` tells it to ingest and dispatcher. Decides nothing: the rules are `redial_domain::hold`'s.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, Select};
 use redial_domain::delivery::DeliveryState;
-use redial_domain::hold::{HoldReason, Numbers, WINDOW_MS, next_probe_at};
+use redial_domain::hold::{FORGIVEN_MS, HoldReason, Numbers, WINDOW_MS, next_probe_at};
 use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
 
 use super::{Store, StoreError, dynamo, n, s};
@@ -48,6 +50,22 @@ pub struct Health {
     pub drain: Option<ReplayId>,
     /// When the sweeper looks at it.
     pub due_at: Option<Timestamp>,
+    /// When its failures were last forgiven ([`Store::forgive_health`]).
+    pub forgiven_at: Option<Timestamp>,
+}
+
+impl Health {
+    /// True if it is on hold, or on its way there.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.open.is_some() || self.numbers.failures_in_row > 0 || self.numbers.failed > 0
+    }
+
+    /// True if failures were forgiven so lately that these are not.
+    #[must_use]
+    pub fn was_just_forgiven(&self, now: Timestamp) -> bool {
+        self.forgiven_at.is_some_and(|at| now.millis_since(at) < FORGIVEN_MS)
+    }
 }
 
 pub(super) fn read_health(item: &Item, now: Timestamp) -> Health {
@@ -76,6 +94,7 @@ pub(super) fn read_health(item: &Item, now: Timestamp) -> Health {
         drain_looks: count("dr"),
         drain: item.get_text("jb").and_then(|text| ReplayId::parse(text).ok()),
         due_at: item.get_moment("qt"),
+        forgiven_at: item.get_moment("fo"),
     }
 }
 
@@ -94,6 +113,26 @@ impl Store {
             .get(&self.tables.events, &keys::health(tenant, endpoint), true)
             .await?;
         Ok(item.map(|item| read_health(&item, now)))
+    }
+
+    /// What is known of how some endpoints of a tenant answer, strongly read: those of which anything but success is known. The
+    /// ids must be distinct.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn healths(
+        &self,
+        tenant: &TenantId,
+        endpoints: &[EndpointId],
+        now: Timestamp,
+    ) -> Result<HashMap<EndpointId, Health>, StoreError> {
+        let keys: Vec<_> = endpoints
+            .iter()
+            .map(|endpoint| keys::health(tenant, endpoint))
+            .collect();
+        let items = self.get_all(&self.tables.events, &keys, true).await?;
+        let known = |item: &Item| Some((keys::health_of(&item.key())?.1, read_health(item, now)));
+        Ok(items.iter().filter_map(known).collect())
     }
 
     /// Puts an endpoint on hold and in the list of what is due, for its first probe; false if it is on hold already.
@@ -221,7 +260,29 @@ impl Store {
         written(update).await.map(|_| ())
     }
 
-    /// Forgets how an endpoint answered: somebody asked for it to be delivered to, or it is gone.
+    /// Forgets how an endpoint answered, because somebody asked for it to be delivered to, and notes that; false if that was
+    /// done less than [`FORGIVEN_MS`] ago.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails.
+    pub async fn forgive_health(
+        &self,
+        tenant: &TenantId,
+        endpoint: &EndpointId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update =
+            "SET fo = :now, #ttl = :ttl REMOVE f, fs, lf, hs, cd, wb, wf, ws, op, #or, pb, dr, jb, q, qt, sb, sa, sn";
+        let update = self
+            .health_update(tenant, endpoint, update, now)
+            .condition_expression("attribute_not_exists(fo) OR fo <= :before")
+            .expression_attribute_names("#or", "or")
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .expression_attribute_values(":before", n(now.as_millis() - FORGIVEN_MS));
+        Ok(written(update).await?.is_some())
+    }
+
+    /// Forgets how an endpoint answered: there was nothing to be forgiven, or it is gone.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.

@@ -26,8 +26,12 @@ pub mod pace;
 mod replay_job;
 pub mod replayable;
 pub mod replays;
+pub mod request_limit;
+pub mod slow;
 pub mod sweep;
 pub mod test_limit;
+mod together;
+pub mod unfinished;
 mod walk;
 
 use std::time::Duration;
@@ -41,6 +45,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, 
 use crate::format::Newer;
 use crate::item::{Attributes, Corrupt, Item};
 use crate::keys::Key;
+use together::{Rows, Versions};
 
 /// Items in one `BatchWriteItem`, by AWS's limit.
 const BATCH_WRITE: usize = 25;
@@ -80,13 +85,32 @@ pub enum StoreError {
     /// Somebody else changed the same thing meanwhile; asking again helps.
     #[error("{0} was changed by somebody else at the same time")]
     Conflict(&'static str),
+    /// A call that was made for several callers failed.
+    #[error(transparent)]
+    Together(std::sync::Arc<StoreError>),
+    /// A call that was made for several callers broke off: it may have been done or not.
+    #[error("a call for several callers broke off")]
+    Lost,
 }
 
 impl StoreError {
     /// True if what is stored cannot be read, whoever asks and how often: it waits for a person or a newer version.
     #[must_use]
-    pub const fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Corrupt(_) | Self::Newer(_) | Self::Blob(_))
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Newer(_) | Self::Blob(_) => true,
+            Self::Together(error) => error.is_unreadable(),
+            Self::Dynamo { .. } | Self::Unprocessed { .. } | Self::Conflict(_) | Self::Lost => false,
+        }
+    }
+}
+
+/// What one of several callers is told of a call that failed: what cannot be read as if he had asked alone.
+fn told(error: std::sync::Arc<StoreError>) -> StoreError {
+    match &*error {
+        StoreError::Corrupt(corrupt) => StoreError::Corrupt(corrupt.clone()),
+        StoreError::Newer(newer) => StoreError::Newer(*newer),
+        _ => StoreError::Together(error),
     }
 }
 
@@ -124,29 +148,28 @@ pub struct Tables {
 pub struct Store {
     client: Client,
     tables: Tables,
+    rows: Rows,
+    versions: Versions,
 }
 
 impl Store {
     /// A store on two existing tables.
     #[must_use]
-    pub const fn new(client: Client, tables: Tables) -> Self {
-        Self { client, tables }
+    pub fn new(client: Client, tables: Tables) -> Self {
+        Self {
+            rows: together::rows(client.clone(), tables.events.clone()),
+            versions: together::versions(client.clone(), tables.config.clone()),
+            client,
+            tables,
+        }
     }
 
     async fn get(&self, table: &str, key: &Key, consistent: bool) -> Result<Option<Item>, StoreError> {
-        let request = self.client.get_item().table_name(table).consistent_read(consistent);
-        let answer = request
-            .set_key(Some(Item::from(key).0))
-            .send()
-            .await
-            .map_err(dynamo("GetItem"))?;
-        Ok(answer.item.map(Item::stored).transpose()?)
+        get_from(&self.client, table, key, consistent).await
     }
 
     async fn put(&self, table: &str, item: Item) -> Result<(), StoreError> {
-        let request = self.client.put_item().table_name(table).set_item(Some(item.0));
-        request.send().await.map_err(dynamo("PutItem"))?;
-        Ok(())
+        put_to(&self.client, table, item).await
     }
 
     /// All items of a query, page by page, until `limit` items are there.
@@ -281,6 +304,22 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+async fn get_from(client: &Client, table: &str, key: &Key, consistent: bool) -> Result<Option<Item>, StoreError> {
+    let request = client.get_item().table_name(table).consistent_read(consistent);
+    let answer = request
+        .set_key(Some(Item::from(key).0))
+        .send()
+        .await
+        .map_err(dynamo("GetItem"))?;
+    Ok(answer.item.map(Item::stored).transpose()?)
+}
+
+async fn put_to(client: &Client, table: &str, item: Item) -> Result<(), StoreError> {
+    let request = client.put_item().table_name(table).set_item(Some(item.0));
+    request.send().await.map_err(dynamo("PutItem"))?;
+    Ok(())
 }
 
 /// Waits before a batch is sent again, longer each time: what AWS asks of whoever gets unprocessed items back.

@@ -92,6 +92,10 @@ pub struct ReplayFilter {
     /// and did not match then, because it was inactive or not there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
+    /// Of a range also what earlier replays delivered: else each replay of it would find twice as much as the one before.
+    /// What is held or dead is found whoever made it. A release before finds all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replays: bool,
 }
 
 impl Default for ReplayFilter {
@@ -111,6 +115,7 @@ impl Default for ReplayFilter {
             state: None,
             reason: None,
             missing: false,
+            replays: false,
         }
     }
 }

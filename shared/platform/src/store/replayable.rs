@@ -43,6 +43,8 @@ pub struct Search<'a> {
     pub shelf: Shelf,
     /// When accepted; of a replay: when asked for.
     pub range: Range,
+    /// True if deliveries that a replay made are looked for too; those that are held or dead always are.
+    pub with_replays: bool,
     /// What expires before it is gone.
     pub now: Timestamp,
 }
@@ -77,6 +79,15 @@ impl Search<'_> {
             Shelf::Deliveries(Some(DeliveryState::Held | DeliveryState::Dead)) => 1,
             Shelf::Deliveries(_) | Shelf::Unmatched => self.shards,
         }
+    }
+
+    /// True if rows of replays are left out.
+    const fn leaves_out_replays(&self) -> bool {
+        let held_or_dead = matches!(
+            self.shelf,
+            Shelf::Deliveries(Some(DeliveryState::Held | DeliveryState::Dead)) | Shelf::Unmatched
+        );
+        !self.with_replays && !held_or_dead
     }
 }
 
@@ -136,14 +147,26 @@ impl Store {
                 next: None,
             });
         }
-        let mut query = self.stream_query(search, stream, None).select(Select::Count);
+        let query = self.stream_query(search, stream, None);
+        // No condition of a query may name a part of the key, so these are counted here, by their keys alone.
+        let by_key = search.leaves_out_replays();
+        let mut query = if by_key {
+            query.projection_expression("pk, sk")
+        } else {
+            query.select(Select::Count)
+        };
         if let Some(after) = after {
             // A place in the partition, not the row itself: the row that the query before ended with is counted.
             query = query.expression_attribute_values(":from", s(format!("{after}\u{1}")));
         }
         let page = query.send().await.map_err(dynamo("Query"))?;
         Ok(Counted {
-            found: page.count.unsigned_abs().into(),
+            found: if by_key {
+                let items = page.items.unwrap_or_default().into_iter().map(Item);
+                items.filter(|item| !keys::is_of_replay(&item.key().sk)).count() as u64
+            } else {
+                page.count.unsigned_abs().into()
+            },
             examined: page.scanned_count.unsigned_abs().into(),
             next: page.last_evaluated_key.map(|last| Item(last).key().sk),
         })
@@ -182,6 +205,9 @@ impl Store {
                 after.is_none_or(|after| sk.as_str() > after) && next.as_ref().is_none_or(|end| sk <= end)
             })
             .collect();
+        if search.leaves_out_replays() {
+            items.retain(|(sk, _)| !keys::is_of_replay(sk));
+        }
         items.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Rows {
             items: items.into_iter().map(|(_, item)| item).collect(),

@@ -17,7 +17,7 @@ use crate::keys;
 const CONCURRENT_BATCHES: usize = 16;
 
 impl ReplayJob {
-    fn to_item(&self) -> Result<Item, serde_json::Error> {
+    pub(super) fn to_item(&self) -> Result<Item, serde_json::Error> {
         let due = (!self.is_at_rest()).then(|| keys::due_partition(self.id.as_str()));
         let due_at = due.is_some().then_some(self.lease_until.as_millis());
         Ok(Item::from(&keys::job(&self.tenant, &self.id))
@@ -29,7 +29,7 @@ impl ReplayJob {
     }
 }
 
-fn read_job(item: &Item) -> Result<ReplayJob, StoreError> {
+pub(super) fn read_job(item: &Item) -> Result<ReplayJob, StoreError> {
     let job = item.get_text("j").and_then(|text| serde_json::from_str(text).ok());
     Ok(item.need("j", job)?)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::{decode_time, encode_time};
+use redial_domain::latency::Latencies;
 use redial_domain::{EndpointId, EventId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ pub struct HourCounts {
     /// Deliveries among `states` that no event promises.
     #[serde(default, skip_serializing_if = "is_none")]
     pub extra: u64,
+    /// Milliseconds from the acceptance of their events until those succeeded that did. Earlier releases count none.
+    #[serde(default, skip_serializing_if = "Latencies::is_empty")]
+    pub latency: Latencies,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -60,11 +64,20 @@ impl HourCounts {
         self.attempts += u64::from(attempts);
     }
 
+    /// Counts one delivery by its record, with how long it took if it succeeded.
+    pub fn count_record(&mut self, record: &DeliveryRecord) {
+        self.count(record.state, record.attempts);
+        if let Some(ms) = record.took_ms() {
+            self.latency.add_ms(ms);
+        }
+    }
+
     /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
         self.matched += other.matched;
         self.attempts += other.attempts;
         self.extra += other.extra;
+        self.latency.merge(&other.latency);
         for (state, number) in &other.states {
             *self.states.entry(state.clone()).or_default() += number;
         }

@@ -46,6 +46,8 @@ fn seeds() -> Vec<Vec<u8>> {
         "/endpoints/ep_1/health",
         "/endpoints/ep_1/backlog",
         "/endpoints/ep_1/deliveries",
+        "/statistics?step_s=300",
+        "/portal",
     ];
     let mut texts: Vec<String> = Vec::new();
     for tenant in [OWN, OTHER] {
@@ -60,6 +62,7 @@ fn seeds() -> Vec<Vec<u8>> {
             r#"POST {}/dead-letters/redrive\n{"dry_run":true}"#,
             r#"PUT {}/event-types/a.b\n{"schema":{"type":"object"}}"#,
             r#"POST {}/event-types/call.ended/check\n{"data":{}}"#,
+            r#"POST {}/portal\n{"ttl_s":60,"read_only":true,"language":"ar"}"#,
             r#"POST {}/dry-run\n{"type":"call.ended","data":{}}"#,
             r#"DELETE {}/endpoints/ep_1\n"#,
             r#"DELETE {}/events/src_9\n"#,
@@ -73,6 +76,10 @@ fn seeds() -> Vec<Vec<u8>> {
     texts.extend(
         [
             "GET /v1\n",
+            "GET /v1/session\n",
+            "POST /v1/session\n{\"key\":\"rd_a_b\"}",
+            "GET /console/t/acme\n",
+            "GET /console/v-0/lib/../../x.js\n",
             "GET /v1/event-types\n",
             "GET /v1/openapi.json\n",
             "GET /v1/keys\n",

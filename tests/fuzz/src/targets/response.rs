@@ -88,6 +88,7 @@ impl Stand {
     fn answered_with(&mut self, bytes: &[u8]) -> Outcome {
         self.requests += 1;
         let post = Post {
+            whose: "acme",
             url: &self.url,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: Bytes::from_static(b"{}"),

@@ -5,6 +5,7 @@ mod crashed;
 mod discarded;
 mod found;
 mod paced;
+mod quota;
 mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::{Args, Subcommand};
 use redial_domain::Timestamp;
+use redial_domain::count::counted;
 use redial_platform::Clock;
 use serde_json::{Value, json};
 
@@ -285,7 +286,8 @@ fn confirm(count: usize, yes: bool) -> Result<(), CliError> {
     if !io::stdin().is_terminal() {
         return Err(CliError::usage("removing is for good: give --yes"));
     }
-    note(&format!("remove {count} messages for good? Type yes:"));
+    let messages = counted(count as u64, "message", "messages");
+    note(&format!("remove {messages} for good? Type yes:"));
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
     read.map_err(|source| CliError::Read {

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use redial_domain::Timestamp;
+use redial_domain::count::counted;
 use serde_json::{Value, json};
 
 use super::findings::{Finding, Standing};
@@ -69,15 +70,15 @@ impl Sum {
             states.join(", ")
         };
         let text = format!(
-            "{} deliveries of events accepted from {since} to {until}: {states}.",
-            self.matched
+            "{} of events accepted from {since} to {until}: {states}.",
+            counted(self.matched, "delivery", "deliveries")
         );
         let finding = if self.differences > 0 {
-            let text = format!("{text} {} differences.", self.differences);
+            let text = format!("{text} {}.", counted(self.differences, "difference", "differences"));
             let advice = "Each is explained above. docs/RELIABILITY.md, Ledger, has all kinds.";
             Finding::new(Standing::Warn, "ledger", &text, advice)
         } else if self.unreadable > 0 {
-            let text = format!("{text} {} items cannot be read.", self.unreadable);
+            let text = format!("{text} {} cannot be read.", counted(self.unreadable, "item", "items"));
             let advice = "They are damaged or of a newer release: the API's log names each (`store.item_unreadable`).";
             Finding::unchecked("ledger", &text, advice)
         } else {
@@ -107,7 +108,10 @@ impl Doctor {
         self.tell(finding.of_tenant(tenant))?;
         let dead = sum.of("dead").saturating_sub(sum.expired);
         if dead > 0 {
-            let text = format!("{dead} deliveries of that time are dead: their receivers did not take them.");
+            let text = match dead {
+                1 => "1 delivery of that time is dead: its receiver did not take it.".to_owned(),
+                _ => format!("{dead} deliveries of that time are dead: their receivers did not take them."),
+            };
             let advice = format!(
                 "`redial deliveries list --state dead --tenant {tenant}` says why of each; a replay sends them again."
             );

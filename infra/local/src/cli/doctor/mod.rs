@@ -12,6 +12,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use clap::Args;
 use indicatif::ProgressBar;
 use redial_domain::Timestamp;
+use redial_domain::count::counted;
 use serde_json::{Value, json};
 
 use self::findings::{Finding, Findings, Standing};
@@ -237,7 +238,7 @@ impl Doctor {
             }
         }
         let text = format!(
-            "{well} of {} endpoints take part, or are inactive.",
+            "Endpoints that take part, or are inactive: {well} of {}.",
             listing.items.len()
         );
         self.tell(Finding::ok("endpoints", &text).of_tenant(tenant))
@@ -251,7 +252,7 @@ impl Doctor {
         let none = failed.peek().is_none();
         for job in failed {
             let text = format!(
-                "Replay {} failed: {} of {} deliveries are queued.",
+                "Replay {} failed: it has queued {} of {}.",
                 member(job, "id"),
                 member(job, "done"),
                 member(job, "total")
@@ -318,7 +319,10 @@ async fn depth(client: &aws_sdk_sqs::Client, url: String) -> Result<[u64; 3], St
 }
 
 fn waiting(name: &str, [there, in_flight, delayed]: [u64; 3]) -> Finding {
-    let text = format!("{name}: about {there} messages are there, {in_flight} in flight, {delayed} delayed.");
+    let text = format!(
+        "{name}: about {}, {in_flight} in flight, {delayed} delayed.",
+        counted(there, "message", "messages")
+    );
     let is_for_people = name == Stack::DEAD_LETTERS && there + in_flight > 0;
     if is_for_people {
         let advice = "Nobody could read them: `redial dead-letters` shows them.";

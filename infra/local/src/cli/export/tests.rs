@@ -67,7 +67,7 @@ fn export() -> Export<'static> {
             ("until", "2026-11-20T05:00:00.000Z".to_owned()),
             ("type", "call.*".to_owned()),
         ],
-        what: "events",
+        what: ("event", "events"),
     }
 }
 
@@ -143,6 +143,21 @@ async fn a_refused_export_leaves_no_file_behind_and_does_not_ask_to_be_repeated(
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     let busy = client_error(503).await;
     assert!(may_go_well_again(&Err(busy)) && may_go_well_again(&Ok(Finish::CutOff)));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_exported_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, cursor) in [("new.ndjson", None), ("gone-on.ndjson", Some("c1"))] {
+        let path = folder.path().join(name);
+        let sink = Sink::open(Some(&path), cursor.is_some()).unwrap();
+        let (finish, _) = write(vec![page("{\"n\":1}\n", None)], cursor, sink).await;
+        assert_eq!(finish.unwrap(), Finish::Complete);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }
 
 #[tokio::test]

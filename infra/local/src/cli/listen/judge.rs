@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use redial_domain::Timestamp;
+use redial_domain::count::counted;
 use redial_domain::signature::{Secret, TOLERANCE_S, VerifyError, verify};
 
 use super::receiver::Received;
@@ -116,8 +117,10 @@ impl Ledger {
     /// One line about all of it.
     pub(super) fn summary(&self) -> String {
         format!(
-            "{} verified ({} duplicates), {} not verified",
-            self.verified, self.duplicates, self.failed
+            "{} verified ({}), {} not verified",
+            self.verified,
+            counted(self.duplicates, "duplicate", "duplicates"),
+            self.failed
         )
     }
 

@@ -1,9 +1,11 @@
-//! `redial listen`: a receiver on this machine, subscribed as an endpoint while it runs. It shows what arrives and
-//! whether the signature verifies. The endpoint is deleted on the way out, however it ends, unless it is to be kept.
+//! `redial listen`: a receiver on this machine, subscribed as an endpoint while it runs, or in place of one that exists. It
+//! shows what arrives and whether the signature verifies. An endpoint that it made is deleted on the way out, however it ends,
+//! unless it is to be kept; one that it did not make is never deleted, and changed only if somebody says so.
 
 mod judge;
 mod receiver;
 mod show;
+mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -11,16 +13,19 @@ use std::time::Duration;
 
 use clap::Args;
 use redial_domain::signature::Secret;
-use reqwest::Method;
-use serde_json::{Value, json};
+use redial_platform::Clock;
+use reqwest::Url;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use self::judge::{Ledger, Verdict};
 use self::receiver::{Behaviour, Receiver};
+use self::subject::Subject;
 use super::Session;
+use super::client::Client;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish, with_cause};
-use super::output::note;
+use super::output::{Output, note};
 
 /// How long the way out may take: deleting the endpoint, finishing the last answer.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +36,12 @@ Examples:
   redial listen --tenant demo --types call.ended,call.failed --agents agt_7
   redial listen --tenant demo --fail-first 2
   redial listen --tenant demo --count 1 --json
+  redial listen --tenant demo --endpoint ep_02
+  redial listen --tenant demo --endpoint ep_02 --port 4090 --set-url
+  redial listen --port 4090 --secret @secret.txt
+
+With --endpoint it receives for an endpoint that exists, as one made in the console: on the port of its URL if that is on \
+this machine, and verifies with its own secrets. With --secret alone it asks Redial nothing and only verifies what comes in.
 
 It answers 200 to everything unless told otherwise. --fail-first shows how deliveries are tried again: run \
 `redial serve --schedule 1,1,2` to see it quickly. A deployment cannot reach this machine: open a tunnel to --port \
@@ -39,20 +50,26 @@ and give its address with --public-url.";
 /// Receive webhooks on this machine: show each request and check its signature
 ///
 /// Makes the tenant if it is not there, and registers an endpoint for it that is deleted again at the end
-/// (Ctrl-C, SIGTERM, or --count reached).
+/// (Ctrl-C, SIGTERM, or --count reached). With --endpoint or --secret nothing is made.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ListenArgs {
     /// Tenant whose events to receive
     #[arg(long, env = "REDIAL_TENANT", default_value = "demo")]
     tenant: String,
+    /// Receive for this endpoint, which exists, and do not make one
+    #[arg(long, value_name = "ID", conflicts_with_all = ["types", "agents", "keep"])]
+    endpoint: Option<String>,
+    /// Have the endpoint send here from now on: change its URL if that leads elsewhere
+    #[arg(long, requires = "endpoint")]
+    set_url: bool,
     /// Event types to receive [default: all]
     #[arg(long, value_name = "TYPE,..", value_delimiter = ',')]
     types: Vec<String>,
     /// Agents whose events to receive [default: all]
     #[arg(long, value_name = "AGENT,..", value_delimiter = ',')]
     agents: Vec<String>,
-    /// Port on 127.0.0.1; 0 takes a free one
+    /// Port on 127.0.0.1; 0 takes that of --endpoint's URL if it is on this machine, else a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Answer every request with this status; with --fail-first, only the failing ones
@@ -64,16 +81,17 @@ pub(super) struct ListenArgs {
     /// Wait before each answer
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=120_000))]
     delay_ms: u64,
-    /// Signing secret of the endpoint, as whsec_... [default: a new one]
-    #[arg(long, value_name = "SECRET", hide_env_values = true)]
-    secret: Option<String>,
-    /// URL to register instead of http://127.0.0.1:PORT/: a tunnel to this machine
+    /// Verify with this secret, or @ and a file of it; may be repeated. Without --endpoint no endpoint is made, and Redial is
+    /// asked nothing [default: the endpoint's own]
+    #[arg(long = "secret", value_name = "SECRET|@FILE", hide_env_values = true)]
+    secrets: Vec<String>,
+    /// URL that leads here, in place of http://127.0.0.1:PORT/: a tunnel to this machine
     #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
+    public_url: Option<Url>,
     /// Stop after N different events were received and verified
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Do not delete the endpoint at the end
+    /// Do not delete the endpoint that was made at the end
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -82,41 +100,101 @@ pub(super) struct ListenArgs {
 
 super::secret_text::shows_nothing!(ListenArgs);
 
-/// The endpoint that stands for this receiver.
-struct Registered {
-    id: String,
-    secret: Secret,
+/// What is received with, and where it is shown.
+struct Screen {
+    output: Output,
+    clock: Clock,
+}
+
+impl ListenArgs {
+    /// True if nothing of Redial is needed.
+    fn only_verifies(&self) -> bool {
+        self.endpoint.is_none() && !self.secrets.is_empty()
+    }
+
+    /// The URL that leads to this receiver.
+    fn here(&self, port: u16) -> Result<Url, CliError> {
+        match &self.public_url {
+            Some(url) => Ok(url.clone()),
+            None => Url::parse(&format!("http://127.0.0.1:{port}/")).map_err(|e| CliError::usage(e.to_string())),
+        }
+    }
 }
 
 pub(super) async fn run(args: ListenArgs) -> Result<Finish, CliError> {
     let mut stop = StopSignals::install()?;
-    listen(Session::open(&args.connection)?, &args, &mut stop).await
+    if !args.only_verifies() {
+        return listen(Session::open(&args.connection)?, &args, &mut stop).await;
+    }
+    let screen = Screen {
+        output: Output::to_stdout(args.connection.json),
+        clock: Clock::System,
+    };
+    let bound = receiver::bind(args.port).await?;
+    verify(screen, &args, bound, &mut stop).await
 }
 
-async fn listen(mut session: Session, args: &ListenArgs, stop: &mut StopSignals) -> Result<Finish, CliError> {
-    let (port, listener) = receiver::bind(args.port).await?;
-    if session.client.ensure_tenant(&args.tenant).await? {
+/// Receives for an endpoint.
+async fn listen(session: Session, args: &ListenArgs, stop: &mut StopSignals) -> Result<Finish, CliError> {
+    let Session { client, output, clock } = session;
+    let mut screen = Screen { output, clock };
+    let existing = match &args.endpoint {
+        None => None,
+        Some(id) => Some(subject::look(&client, args, id).await?),
+    };
+    let own_port = existing
+        .as_ref()
+        .and_then(subject::Existing::port)
+        .filter(|_| args.port == 0);
+    let (port, listener) = receiver::bind(own_port.unwrap_or(args.port)).await?;
+    if existing.is_none() && client.ensure_tenant(&args.tenant).await? {
         note(&format!("made tenant {}", args.tenant));
     }
     // Served before it is registered: an event that is under way at once finds us.
     let (stop_receiver, stopped) = oneshot::channel();
-    let mut receiver = receiver::serve(listener, behaviour(args), session.clock.clone(), stopped);
-    let registered = register(&session, args, port).await?;
+    let mut receiver = receiver::serve(listener, behaviour(args), screen.clock.clone(), stopped);
+    let here = args.here(port)?;
+    let subject = match existing {
+        None => subject::register(&client, args, &here).await?,
+        Some(existing) => existing.serve(&client, args, &here).await?,
+    };
     note(&format!(
         "listening on http://127.0.0.1:{port}/ as {} of {}; Ctrl-C ends it",
-        registered.id, args.tenant
+        subject.endpoint, args.tenant
     ));
-    let outcome = watch(&mut session, args, &registered, &mut receiver, stop).await;
-    // Answers that are under way are finished first, so that they are not tried again for nothing.
+    let outcome = watch(&mut screen, args, &subject.secrets, &mut receiver, stop).await;
+    finish_answers(stop_receiver, receiver).await;
+    if subject.is_ours && !args.keep {
+        unregister(&client, &args.tenant, &subject).await;
+    }
+    outcome
+}
+
+/// Receives from whoever sends, and verifies with the secrets given. Asks Redial nothing.
+async fn verify(
+    mut screen: Screen,
+    args: &ListenArgs,
+    (port, listener): (u16, TcpListener),
+    stop: &mut StopSignals,
+) -> Result<Finish, CliError> {
+    let secrets = subject::given(&args.secrets)?;
+    let (stop_receiver, stopped) = oneshot::channel();
+    let mut receiver = receiver::serve(listener, behaviour(args), screen.clock.clone(), stopped);
+    note(&format!(
+        "listening on http://127.0.0.1:{port}/, and verifying what comes in; no endpoint was made. Ctrl-C ends it"
+    ));
+    let outcome = watch(&mut screen, args, &secrets, &mut receiver, stop).await;
+    finish_answers(stop_receiver, receiver).await;
+    outcome
+}
+
+/// Answers that are under way are finished first, so that they are not tried again for nothing.
+async fn finish_answers(stop_receiver: oneshot::Sender<()>, receiver: Receiver) {
     let _ = stop_receiver.send(());
     let finished = tokio::time::timeout(CLEANUP_TIMEOUT, receiver.finished()).await;
     if finished.is_err() {
         note("some answers were not finished");
     }
-    if !args.keep {
-        unregister(&session, &args.tenant, &registered.id).await;
-    }
-    outcome
 }
 
 fn behaviour(args: &ListenArgs) -> Behaviour {
@@ -133,40 +211,11 @@ fn behaviour(args: &ListenArgs) -> Behaviour {
     }
 }
 
-async fn register(session: &Session, args: &ListenArgs, port: u16) -> Result<Registered, CliError> {
-    let url = args
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://127.0.0.1:{port}/"));
-    let mut fields = json!({ "url": url, "description": "redial listen" });
-    let mut set = |name: &str, value: Value| fields[name] = value;
-    if !args.types.is_empty() {
-        set("event_types", json!(args.types));
-    }
-    if !args.agents.is_empty() {
-        set("agents", json!(args.agents));
-    }
-    if let Some(secret) = &args.secret {
-        Secret::parse(secret).map_err(|e| CliError::usage(e.to_string()))?;
-        set("secret", json!(secret));
-    }
-    let path = ["v1", "tenants", &args.tenant, "endpoints"];
-    let endpoint = session.client.send(Method::POST, &path, Some(&fields)).await?;
-    let secret = endpoint["secret"].as_str().and_then(|text| Secret::parse(text).ok());
-    match (endpoint["id"].as_str(), secret) {
-        (Some(id), Some(secret)) => Ok(Registered {
-            id: id.to_owned(),
-            secret,
-        }),
-        _ => Err(session.client.not_understood("the new endpoint has no id or no secret")),
-    }
-}
-
-async fn unregister(session: &Session, tenant: &str, endpoint: &str) {
-    let path = ["v1", "tenants", tenant, "endpoints", endpoint];
-    let deleted = session.client.send(Method::DELETE, &path, None);
-    match tokio::time::timeout(CLEANUP_TIMEOUT, deleted).await {
-        Ok(Ok(_)) => note(&format!("deleted {endpoint}")),
+async fn unregister(client: &Client, tenant: &str, subject: &Subject) {
+    let deleted = tokio::time::timeout(CLEANUP_TIMEOUT, subject.delete(client, tenant)).await;
+    let endpoint = &subject.endpoint;
+    match deleted {
+        Ok(Ok(())) => note(&format!("deleted {endpoint}")),
         Ok(Err(error)) => note(&format!("{endpoint} was not deleted: {}", with_cause(&error))),
         Err(_) => note(&format!("{endpoint} was not deleted: Redial did not answer in time")),
     }
@@ -174,13 +223,12 @@ async fn unregister(session: &Session, tenant: &str, endpoint: &str) {
 
 /// Shows requests until enough have come, or a signal.
 async fn watch(
-    session: &mut Session,
+    screen: &mut Screen,
     args: &ListenArgs,
-    registered: &Registered,
+    secrets: &[Secret],
     receiver: &mut Receiver,
     stop: &mut StopSignals,
 ) -> Result<Finish, CliError> {
-    let secrets = [registered.secret.clone()];
     let mut ledger = Ledger::default();
     let finish = |ledger: &Ledger| {
         if ledger.failed() == 0 {
@@ -203,11 +251,11 @@ async fn watch(
                 finish(&ledger)
             });
         };
-        let verdict: Verdict = ledger.judge(&request, &secrets, session.clock.now());
-        if session.output.is_json() {
-            session.output.json_line(&show::document(&request, &verdict))?;
+        let verdict: Verdict = ledger.judge(&request, secrets, screen.clock.now());
+        if screen.output.is_json() {
+            screen.output.json_line(&show::document(&request, &verdict))?;
         } else {
-            session.output.text(&show::text(&request, &verdict))?;
+            screen.output.text(&show::text(&request, &verdict))?;
         }
         if args.count.is_some_and(|count| ledger.settled() >= count) {
             return Ok(finish(&ledger));

@@ -2,6 +2,7 @@
 //! output escapes what a terminal would obey.
 
 use redial_domain::Timestamp;
+use redial_domain::count::counted;
 use serde_json::{Value, json};
 
 use super::judge::Verdict;
@@ -44,7 +45,8 @@ pub(super) fn text(request: &Received, verdict: &Verdict) -> String {
         text.push_str(&escaped(shown));
     }
     if total > MAX_DATA_LINES {
-        text.push_str(&format!("\n{INDENT}... {} more lines", total - MAX_DATA_LINES));
+        let more = counted((total - MAX_DATA_LINES) as u64, "more line", "more lines");
+        text.push_str(&format!("\n{INDENT}... {more}"));
     }
     text
 }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use clap::Parser as _;
 use redial_domain::Timestamp;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::listen::judge::Distrust;
@@ -17,6 +18,7 @@ use crate::cli::{Cli, Command};
 use redial_domain::signature::VerifyError;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 const BODY: &str = r#"{"type":"call.ended","timestamp":"2026-11-20T05:08:43.320Z","data":{"call_id":"c1"}}"#;
 
 fn secret() -> Secret {
@@ -67,7 +69,7 @@ fn a_repeat_of_a_taken_event_is_a_duplicate_and_counts_once() {
     );
     ledger.judge(&request("evt_2", later, 200), &secrets, later);
     assert_eq!(ledger.settled(), 2);
-    assert_eq!(ledger.summary(), "3 verified (1 duplicates), 0 not verified");
+    assert_eq!(ledger.summary(), "3 verified (1 duplicate), 0 not verified");
 }
 
 #[test]
@@ -177,6 +179,26 @@ fn a_body_that_is_no_json_is_shown_as_text() {
     assert_eq!(show::document(&odd, &verdict)["verified"], false);
 }
 
+/// Delivers to a receiver, one after the other.
+async fn deliver_to(target: &str, deliver: &[(&'static str, &'static str)]) {
+    let client = crate::cli::tests::session(target, true).0.client;
+    for (id, signed_body) in deliver {
+        let now = redial_platform::Clock::System.now();
+        let signature = secret().sign(id, now.as_secs(), signed_body.as_bytes());
+        let request = client
+            .http()
+            .post(target)
+            .header("webhook-id", *id)
+            .header("webhook-signature", signature);
+        request
+            .header("webhook-timestamp", now.as_secs())
+            .body(BODY)
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
 /// An API that delivers `deliver` to an endpoint as soon as it is made, and remembers what was deleted.
 async fn start_api(deliver: Vec<(&'static str, &'static str)>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -185,24 +207,7 @@ async fn start_api(deliver: Vec<(&'static str, &'static str)>) -> (String, Arc<M
     let remember = deleted.clone();
     let make = async move |axum::Json(fields): axum::Json<Value>| {
         let target = fields["url"].as_str().unwrap().to_owned();
-        tokio::spawn(async move {
-            let client = crate::cli::tests::session(&target, true).0.client;
-            for (id, signed_body) in deliver {
-                let now = redial_platform::Clock::System.now();
-                let signature = secret().sign(id, now.as_secs(), signed_body.as_bytes());
-                let request = client
-                    .http()
-                    .post(&target)
-                    .header("webhook-id", id)
-                    .header("webhook-signature", signature);
-                request
-                    .header("webhook-timestamp", now.as_secs())
-                    .body(BODY)
-                    .send()
-                    .await
-                    .unwrap();
-            }
-        });
+        tokio::spawn(async move { deliver_to(&target, &deliver).await });
         (
             StatusCode::CREATED,
             axum::Json(json!({ "id": "ep_1", "secret": SECRET, "state": "active" })),
@@ -228,7 +233,7 @@ async fn start_api(deliver: Vec<(&'static str, &'static str)>) -> (String, Arc<M
     (url, deleted)
 }
 
-fn args(line: &str) -> ListenArgs {
+pub(super) fn args(line: &str) -> ListenArgs {
     match Cli::try_parse_from(line.split(' ')).unwrap().command {
         Some(Command::Listen(args)) => args,
         other => panic!("{other:?}"),
@@ -289,4 +294,116 @@ async fn the_first_requests_fail_if_told_to_and_the_endpoint_stays_if_told_to() 
     );
     assert_eq!(shown[1]["request"], 2);
     assert_eq!(deleted, Vec::<String>::new());
+}
+
+/// An API with one endpoint, which sends to `url`; delivers as soon as the URL is changed, and remembers what was asked.
+async fn start_api_with_endpoint(url: &'static str, may_reveal: bool) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let remember = asked.clone();
+    let endpoint = json!({ "id": "ep_1", "url": url, "state": "active" });
+    let shown = endpoint.clone();
+    let patch = async move |axum::Json(fields): axum::Json<Value>| {
+        let target = fields["url"].as_str().unwrap().to_owned();
+        tokio::spawn(async move { deliver_to(&target, &[("evt_1", BODY)]).await });
+        axum::Json(endpoint)
+    };
+    let reveal = async move || {
+        let refused = json!({ "status": 403, "title": "Forbidden", "detail": "looking only", "code": "read_only" });
+        let secrets =
+            json!({ "secret": OTHER_SECRET, "previous": { "secret": SECRET, "expires_at": "2026-11-21T00:00:00Z" } });
+        if may_reveal {
+            (StatusCode::OK, axum::Json(secrets))
+        } else {
+            (StatusCode::FORBIDDEN, axum::Json(refused))
+        }
+    };
+    let router = Router::new()
+        .route(
+            "/v1/tenants/demo/endpoints/ep_1",
+            get(async move || axum::Json(shown)).patch(patch),
+        )
+        .route("/v1/tenants/demo/endpoints/ep_1/secret", get(reveal))
+        .layer(axum::middleware::from_fn(
+            move |request: axum::extract::Request, next: axum::middleware::Next| {
+                let line = format!("{} {}", request.method(), request.uri().path());
+                remember.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                next.run(request)
+            },
+        ));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (origin, asked)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_exists_is_served_with_its_own_secrets_and_stays() {
+    let (url, asked) = start_api_with_endpoint("https://crm.example.com/in", true).await;
+    let (session, page) = session(&url, true);
+    let mut stop = StopSignals::install().unwrap();
+    let args = args("redial listen --endpoint ep_1 --set-url --count 1 --json");
+    let finish = listen(session, &args, &mut stop).await.unwrap();
+    assert_eq!(finish, Finish::Complete);
+    let shown: Value = serde_json::from_str(page.text().trim()).unwrap();
+    // The older of the two secrets signed it.
+    assert_eq!((&shown["id"], &shown["verified"]), (&json!("evt_1"), &json!(true)));
+    let endpoint = "/v1/tenants/demo/endpoints/ep_1";
+    let expected = [
+        format!("GET {endpoint}"),
+        format!("GET {endpoint}/secret"),
+        format!("PATCH {endpoint}"),
+    ];
+    assert_eq!(*asked.lock().unwrap_or_else(PoisonError::into_inner), expected);
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_see_secrets_needs_one_given() {
+    let (url, _) = start_api_with_endpoint("https://crm.example.com/in", false).await;
+    let (refused, _page) = session(&url, true);
+    let line = "redial listen --endpoint ep_1 --set-url --count 1 --json";
+    let mut stop = StopSignals::install().unwrap();
+    let error = listen(refused, &args(line), &mut stop).await.unwrap_err();
+    assert!(
+        matches!(&error, CliError::Refused(problem) if problem.code == "read_only"),
+        "{error}"
+    );
+    let (given, page) = session(&url, true);
+    let line = format!("{line} --secret {SECRET}");
+    assert_eq!(listen(given, &args(&line), &mut stop).await.unwrap(), Finish::Complete);
+    assert!(page.text().contains("\"verified\":true"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn with_a_secret_alone_nothing_is_asked_of_redial() {
+    let page = crate::cli::tests::Page::default();
+    let screen = Screen {
+        output: Output::to(Box::new(page.clone()), true),
+        clock: Clock::System,
+    };
+    let args = args(&format!("redial listen --secret {SECRET} --count 1 --json"));
+    assert!(args.only_verifies());
+    let bound = receiver::bind(0).await.unwrap();
+    let target = format!("http://127.0.0.1:{}/any/path", bound.0);
+    let mut stop = StopSignals::install().unwrap();
+    let deliver = [("evt_1", "another body"), ("evt_2", BODY)];
+    let (finish, ()) = tokio::join!(verify(screen, &args, bound, &mut stop), deliver_to(&target, &deliver));
+    assert_eq!(finish.unwrap(), Finish::Partial);
+    let shown = page.text();
+    let verified: Vec<bool> = { shown.lines() }
+        .map(|line| line.contains("\"verified\":true"))
+        .collect();
+    assert_eq!(verified, [false, true], "{shown}");
+}
+
+#[test]
+fn what_makes_an_endpoint_does_not_go_with_one_that_exists() {
+    for line in [
+        "redial listen --set-url",
+        "redial listen --endpoint ep_1 --types call.ended",
+        "redial listen --endpoint ep_1 --agents agt_7",
+        "redial listen --endpoint ep_1 --keep",
+    ] {
+        assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+    }
+    assert!(!args("redial listen --endpoint ep_1 --secret x").only_verifies());
 }

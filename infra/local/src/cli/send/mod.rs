@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use redial_domain::count::counted;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,10 +22,10 @@ use self::batch::Packed;
 use self::post::{Accepted, Patience, Posted, Refused};
 pub(super) use self::sample::read_data;
 use self::source::{Mint, Outgoing};
-use super::Session;
 use super::connection::ConnectionArgs;
 use super::error::{CliError, Finish, with_cause};
 use super::output::{escaped, member, note};
+use super::{Session, dry_run};
 
 /// Most batches on their way at once.
 const MAX_CONCURRENCY: u16 = 64;
@@ -37,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   redial send call.ended --tenant demo
   redial send call.ended --tenant demo --agent agt_7 --data '{\"call_id\":\"call_1\",\"duration_s\":12.5}'
+  redial send call.ended --tenant demo --call call_1 --related contact_id=con_9
   redial send --file calls.jsonl --concurrency 8
   redial send --file - --json
 
@@ -66,6 +68,12 @@ pub(super) struct SendArgs {
     /// The sample's data: JSON, or @ and a file of JSON [default: the catalogue's example]
     #[arg(long, value_name = "JSON|@FILE", conflicts_with = "file")]
     data: Option<String>,
+    /// Call of the sample, its related.call_id: what `redial calls` and the console find it by
+    #[arg(long, value_name = "ID", conflicts_with = "file")]
+    call: Option<String>,
+    /// Another related id of the sample; may be repeated
+    #[arg(long, value_name = "NAME=ID", conflicts_with = "file", value_parser = related)]
+    related: Vec<(String, String)>,
     /// File of events, - for stdin
     #[arg(long, value_name = "FILE|-")]
     file: Option<PathBuf>,
@@ -80,6 +88,15 @@ pub(super) struct SendArgs {
     retry_for: u32,
     #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// A related id, as `contact_id=con_9`.
+fn related(text: &str) -> Result<(String, String), String> {
+    let pair = text
+        .split_once('=')
+        .filter(|(name, id)| !name.is_empty() && !id.is_empty());
+    let (name, id) = pair.ok_or_else(|| "give a name and an id, such as contact_id=con_9".to_owned())?;
+    Ok((name.to_owned(), id.to_owned()))
 }
 
 /// What came of all events.
@@ -144,6 +161,12 @@ async fn send(
         session.output.document(&document(&tally, elapsed))?;
     } else {
         print(&mut session, &tally, elapsed)?;
+        // A sample is sent to see it arrive: whoever sees nothing wants to know why.
+        if let (None, Some(tenant), [sample]) = (&args.file, &args.tenant, tally.accepted.as_slice())
+            && sample.deliveries == 0
+        {
+            dry_run::tell_why_nobody(&mut session, tenant, &sample.id).await?;
+        }
     }
     Ok(tally.finish())
 }
@@ -238,15 +261,15 @@ fn print(session: &mut Session, tally: &Tally, elapsed: Duration) -> Result<(), 
         error.report();
     }
     if let ([only], true) = (tally.accepted.as_slice(), tally.refused.is_empty() && tally.unsent == 0) {
-        let deliveries = plural(only.deliveries, "delivery", "deliveries");
+        let deliveries = counted(only.deliveries, "delivery", "deliveries");
         return session
             .output
             .text(&format!("✓ accepted {}: {deliveries}", escaped(&only.id)));
     }
     let mut summary = format!(
         "{} accepted, {}, {} refused",
-        plural(tally.accepted.len() as u64, "event", "events"),
-        plural(tally.deliveries(), "delivery", "deliveries"),
+        counted(tally.accepted.len() as u64, "event", "events"),
+        counted(tally.deliveries(), "delivery", "deliveries"),
         tally.refused.len()
     );
     if tally.unsent > 0 {
@@ -279,8 +302,4 @@ fn print_warnings(session: &mut Session, tally: &Tally) -> Result<(), CliError> 
             .output
             .text(&format!("! ... and {more} more have warnings; --json lists them all")),
     }
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use redial_domain::catalogue;
+use redial_domain::catalogue::{self, EventType};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use super::SendArgs;
 use super::source::{Mint, Outgoing, raw};
@@ -28,17 +29,38 @@ pub(super) fn make(args: &SendArgs, event_type: &str, tenant: &str, mint: &Mint)
         members.insert("agent", raw(agent)?);
     }
     // The ids in the example's links belong to the example's data.
-    if let (None, Some(known)) = (&args.data, known) {
-        for (name, value) in [("related", &known.related), ("links", &known.links)] {
-            if let Some(value) = value {
-                members.insert(name, raw(value)?);
-            }
-        }
+    let example = known.filter(|_| args.data.is_none());
+    if let Some(links) = example.and_then(|example| example.links.as_ref()) {
+        members.insert("links", raw(links)?);
+    }
+    let related = related(args, example)?;
+    if !related.is_empty() {
+        members.insert("related", raw(&related)?);
     }
     Ok(Outgoing {
         id: Some(id),
         json: raw(&members)?,
     })
+}
+
+/// What the sample is related to: as the example is whose data it has, then as the arguments say.
+fn related(args: &SendArgs, example: Option<&EventType>) -> Result<Map<String, Value>, CliError> {
+    let mut related = match example.and_then(|example| example.related.as_ref()) {
+        Some(Value::Object(related)) => related.clone(),
+        _ => Map::new(),
+    };
+    for (name, id) in &args.related {
+        related.insert(name.clone(), json!(id));
+    }
+    if let Some(call) = &args.call {
+        if args.related.iter().any(|(name, id)| name == "call_id" && id != call) {
+            return Err(CliError::usage(
+                "--call and --related call_id=... name two calls: give one of them",
+            ));
+        }
+        related.insert("call_id".to_owned(), json!(call));
+    }
+    Ok(related)
 }
 
 /// JSON that is given as it is, or as `@` and a file.

@@ -358,3 +358,34 @@ fn an_event_that_fits_no_request_is_refused_alone() {
     };
     assert_eq!((id.as_str(), code.as_str()), ("big", "event_too_large"));
 }
+
+#[test]
+fn a_sample_is_related_to_what_the_arguments_name_and_the_example_to_the_rest() {
+    let related = |line: &str, event_type: &str| {
+        let event = sample::make(&args(line), event_type, "demo", &mint());
+        event.map(|event| serde_json::from_str::<Value>(event.json.get()).unwrap()["related"].clone())
+    };
+    let of_example = catalogue::find("call.ended").unwrap().related.clone().unwrap();
+    assert_eq!(
+        related("redial send call.ended --tenant demo", "call.ended").unwrap(),
+        of_example
+    );
+    let mut expected = of_example;
+    expected["call_id"] = json!("call_9");
+    expected["contact_id"] = json!("con_9");
+    let line = "redial send call.ended --tenant demo --call call_9 --related contact_id=con_9";
+    assert_eq!(related(line, "call.ended").unwrap(), expected);
+    // The example's ids belong to the example's data.
+    let line = "redial send my.type --tenant demo --data {} --related a=b=c";
+    assert_eq!(related(line, "my.type").unwrap(), json!({ "a": "b=c" }));
+    assert_eq!(
+        related("redial send my.type --tenant demo --data {}", "my.type").unwrap(),
+        Value::Null
+    );
+    let two = "redial send call.ended --tenant demo --call call_9 --related call_id=call_8";
+    assert!(matches!(related(two, "call.ended"), Err(CliError::Usage(_))));
+    for wrong in ["contact_id", "=con_9", "contact_id="] {
+        let line = ["redial", "send", "call.ended", "--tenant", "demo", "--related", wrong];
+        assert!(Cli::try_parse_from(line).is_err(), "{wrong}");
+    }
+}
