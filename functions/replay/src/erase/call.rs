@@ -156,7 +156,8 @@ impl Eraser {
                 for event in some {
                     erased.push(self.erase_of_call(erasure, event));
                 }
-                let erased = futures_util::stream::iter(erased).buffer_unordered(CONCURRENT_EVENTS);
+                // In their order: so the receipt names them.
+                let erased = futures_util::stream::iter(erased).buffered(CONCURRENT_EVENTS);
                 let found: Vec<Found> = erased.try_collect().await?;
                 found.into_iter().for_each(|found| erasure.finding.add(found));
                 erasure.reached.erased = some.last().cloned();
