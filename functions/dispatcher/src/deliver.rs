@@ -6,7 +6,6 @@ use std::time::Duration;
 use redial_domain::Timestamp;
 use redial_domain::endpoint::Endpoint;
 use redial_domain::event::Content;
-use redial_domain::outcome::{FailureCode, Outcome};
 use redial_egress::{Exchange, OurFault, Post};
 use redial_platform::Clock;
 use redial_platform::batch::{Record, Verdict};
@@ -152,14 +151,6 @@ impl Dispatcher {
             ..
         } = job;
         let settings = &stored.endpoint.settings;
-        let Ok(url) = self.egress.admit(&settings.url) else {
-            // A rule is younger than the endpoint.
-            let outcome = Outcome::Failed(FailureCode::Blocked);
-            return Ok(Exchange {
-                outcome,
-                duration_ms: 0,
-            });
-        };
         let analysis_url = job.analysis_url.as_deref();
         let body = contents
             .body(message, content, settings, analysis_url, &self.api_origin)
@@ -173,7 +164,7 @@ impl Dispatcher {
         let timeout = Duration::from_millis(settings.timeout_ms.into());
         let sent = self.egress.post(Post {
             whose: message.tenant.as_str(),
-            url: &url,
+            url: &settings.url,
             headers,
             body,
             timeout,

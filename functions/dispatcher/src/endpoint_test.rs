@@ -99,7 +99,7 @@ impl Dispatcher {
             Ok(url) => {
                 let post = Post {
                     whose: tenant.as_str(),
-                    url: &url,
+                    url: url.as_str(),
                     headers: built.headers.clone(),
                     body: built.body.clone(),
                     timeout: Duration::from_millis(settings.timeout_ms.into()),

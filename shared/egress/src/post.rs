@@ -30,8 +30,8 @@ use crate::stopwatch::Stopwatch;
 pub struct Post<'a> {
     /// Whose target it is. Whoever has many names that are slow to look up waits for them alone.
     pub whose: &'a str,
-    /// Where to. Checked again by the rules of the egress: a stored row may be older than a rule.
-    pub url: &'a EndpointUrl,
+    /// Where to. Checked by the rules of the egress whenever it is sent to: a stored row may be older than a rule.
+    pub url: &'a str,
     /// All headers, the customer's before ours: of a name that is there twice (case aside) the last one is sent.
     pub headers: Vec<(String, String)>,
     /// The body, sent as it is.
@@ -127,7 +127,7 @@ impl Egress {
         let stopwatch = Stopwatch::start();
         let freezes = self.freeze.look();
         // An IP literal never reaches the resolver: this is the check of those.
-        let Ok(target) = self.admit(post.url.as_str()) else {
+        let Ok(target) = self.admit(post.url) else {
             return Ok(Exchange {
                 outcome: Outcome::Failed(FailureCode::Blocked),
                 duration_ms: stopwatch.elapsed_ms(),

@@ -95,7 +95,7 @@ impl Egress {
     pub async fn probe(&self, post: Post<'_>) -> Result<Probed, OurFault> {
         let stopwatch = Stopwatch::start();
         let freezes = self.freezes();
-        let Ok(target) = self.admit(post.url.as_str()) else {
+        let Ok(target) = self.admit(post.url) else {
             return Ok(Probed::blocked());
         };
         let client = self.maker().build_for_one();

@@ -80,7 +80,7 @@ async fn send_batch(client: Client, url: String, batch: Vec<Outgoing>) -> Vec<Re
             }
         }
         failpoint::hit("queue.in_sends");
-        let answer = match call.send().await.map_err(sqs("SendMessageBatch")) {
+        let answer = match call.send().boxed().await.map_err(sqs("SendMessageBatch")) {
             Ok(answer) => answer,
             Err(error) => {
                 let error = Arc::new(error);
@@ -199,7 +199,7 @@ impl Queues {
             .queue_url(&self.urls.replay)
             .message_body(body)
             .message_group_id(message.tenant.as_str());
-        call.send().await.map_err(sqs("SendMessage"))?;
+        call.send().boxed().await.map_err(sqs("SendMessage"))?;
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Queues {
             .get_queue_attributes()
             .queue_url(&self.urls.delivery)
             .attribute_names(name.clone());
-        let answer = call.send().await.map_err(sqs("GetQueueAttributes"))?;
+        let answer = call.send().boxed().await.map_err(sqs("GetQueueAttributes"))?;
         let count = answer
             .attributes
             .as_ref()
@@ -256,7 +256,7 @@ impl Queues {
                     call = call.entries(entry);
                 }
             }
-            let answer = call.send().await.map_err(sqs("ChangeMessageVisibilityBatch"))?;
+            let answer = call.send().boxed().await.map_err(sqs("ChangeMessageVisibilityBatch"))?;
             for failed in answer.failed {
                 tracing::warn!(code = failed.code, "queue.visibility_refused");
             }

@@ -12,6 +12,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::error::DisplayErrorContext;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
+use futures_util::FutureExt as _;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 use tokio::sync::Mutex;
 
@@ -326,7 +327,7 @@ impl Inner {
     async fn generate(&self) -> Result<Vec<u8>, DataKeyError> {
         const OPERATION: &str = "GenerateDataKey";
         let call = self.kms.generate_data_key().key_id(&self.kms_key);
-        let made = call.key_spec(DataKeySpec::Aes256).send().await;
+        let made = call.key_spec(DataKeySpec::Aes256).send().boxed().await;
         let made = made.map_err(|error| DataKeyError::Kms {
             operation: OPERATION,
             source: DisplayErrorContext(error).to_string().into(),
@@ -341,7 +342,7 @@ impl Inner {
     async fn decrypt(&self, wrapped: Vec<u8>) -> Result<[u8; DATA_KEY_BYTES], DataKeyError> {
         const OPERATION: &str = "Decrypt";
         let call = self.kms.decrypt().key_id(&self.kms_key);
-        let opened = call.ciphertext_blob(Blob::new(wrapped)).send().await;
+        let opened = call.ciphertext_blob(Blob::new(wrapped)).send().boxed().await;
         let opened = opened.map_err(|error| DataKeyError::Kms {
             operation: OPERATION,
             source: DisplayErrorContext(error).to_string().into(),

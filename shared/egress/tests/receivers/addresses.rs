@@ -146,7 +146,7 @@ async fn a_url_that_an_older_rule_accepted_is_checked_again_at_delivery() {
         for setup in [&strict, &local] {
             let post = Post {
                 whose: "acme",
-                url: &url,
+                url: url.as_str(),
                 headers: Vec::new(),
                 body: Bytes::new(),
                 timeout: AMPLE,
@@ -166,7 +166,7 @@ async fn plain_http_is_refused_by_the_deployed_rules_even_for_a_url_that_was_acc
     let url = EndpointUrl::parse(&url, &policy(&[]), &[]).unwrap();
     let post = Post {
         whose: "acme",
-        url: &url,
+        url: url.as_str(),
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: AMPLE,

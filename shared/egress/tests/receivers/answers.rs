@@ -30,7 +30,7 @@ async fn the_request_carries_exactly_what_was_given_and_each_header_once() {
         .egress
         .post(Post {
             whose: "acme",
-            url: &url,
+            url: url.as_str(),
             headers,
             body: body.clone(),
             timeout: AMPLE,
@@ -77,7 +77,7 @@ async fn a_header_that_cannot_be_sent_is_our_fault_and_its_value_is_not_shown() 
         .egress
         .post(Post {
             whose: "acme",
-            url: &url,
+            url: url.as_str(),
             headers,
             body: Bytes::new(),
             timeout: AMPLE,

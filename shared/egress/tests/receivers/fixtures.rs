@@ -120,13 +120,13 @@ impl Setup {
     /// A request for another tenant.
     pub(crate) async fn post_of(&self, whose: &str, url: &str, timeout: Duration) -> Result<Exchange, OurFault> {
         let url = self.admitted(url);
-        self.egress.post(post(whose, &url, timeout)).await
+        self.egress.post(post(whose, url.as_str(), timeout)).await
     }
 
     /// One request with everything that can be seen of it.
     pub(crate) async fn probe(&self, url: &str, timeout: Duration) -> Probed {
         let url = self.admitted(url);
-        self.egress.probe(post("acme", &url, timeout)).await.unwrap()
+        self.egress.probe(post("acme", url.as_str(), timeout)).await.unwrap()
     }
 
     fn admitted(&self, url: &str) -> EndpointUrl {
@@ -135,7 +135,7 @@ impl Setup {
     }
 }
 
-fn post<'a>(whose: &'a str, url: &'a EndpointUrl, timeout: Duration) -> Post<'a> {
+fn post<'a>(whose: &'a str, url: &'a str, timeout: Duration) -> Post<'a> {
     Post {
         whose,
         url,

@@ -308,7 +308,7 @@ async fn a_connection_whose_receiver_never_reads_is_let_go() {
     let target = setup.egress.admit(&url).unwrap();
     let post = Post {
         whose: "acme",
-        url: &target,
+        url: target.as_str(),
         headers: Vec::new(),
         body: Bytes::from(vec![b' '; 64 << 20]),
         timeout: Duration::from_secs(2),

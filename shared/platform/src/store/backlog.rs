@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
+use futures_util::FutureExt as _;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::filter::TypePattern;
@@ -92,7 +93,7 @@ struct Part {
 impl Part {
     async fn read(mut self, step: usize) -> Result<Self, StoreError> {
         let query = self.query.clone().limit(i32::try_from(step).unwrap_or(i32::MAX));
-        let page = query.set_exclusive_start_key(self.start.take()).send().await;
+        let page = query.set_exclusive_start_key(self.start.take()).send().boxed().await;
         let page = page.map_err(dynamo("Query"))?;
         self.examined += usize::try_from(page.scanned_count).unwrap_or(step);
         self.found.extend(page.items.unwrap_or_default().into_iter().map(Item));
@@ -123,7 +124,13 @@ impl Store {
         loop {
             // One more than is counted tells whether there are more.
             let step = i32::try_from(MAX_COUNTED + 1 - count).unwrap_or(i32::MAX);
-            let page = query.clone().limit(step).set_exclusive_start_key(start).send().await;
+            let page = query
+                .clone()
+                .limit(step)
+                .set_exclusive_start_key(start)
+                .send()
+                .boxed()
+                .await;
             let page = page.map_err(dynamo("Query"))?;
             count += u64::from(page.count.unsigned_abs());
             start = page.last_evaluated_key;

@@ -2,6 +2,7 @@
 //! one shard of the call. Reads only; the work of a page is bounded.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures_util::FutureExt as _;
 use redial_domain::id::{decode_time, encode_time};
 use redial_domain::{EventId, Timestamp};
 
@@ -155,7 +156,7 @@ impl Store {
         let query = self.call_rows(question, call_id).await?;
         let (mut page, mut start, mut examined) = (Page::empty(), None::<Attributes>, 0);
         loop {
-            let answer = query.clone().set_exclusive_start_key(start).send().await;
+            let answer = query.clone().set_exclusive_start_key(start).send().boxed().await;
             let answer = answer.map_err(dynamo("Query"))?;
             let rows = answer.items.unwrap_or_default().into_iter().map(Item).collect();
             let (rows, unreadable) = super::walk::readable(rows, read_call)?;
@@ -232,7 +233,7 @@ impl Store {
             .expression_attribute_values(":from", s(encode_time(from)))
             .scan_index_forward(false)
             .limit(1);
-        let before = before.send().await.map_err(dynamo("Query"))?;
+        let before = before.send().boxed().await.map_err(dynamo("Query"))?;
         let first = before.items.unwrap_or_default().pop().map(|item| Item(item).key().sk);
         let first = first.unwrap_or_else(|| encode_time(from));
         let query = self.partition(&self.tables.events, &pk, &first, &encode_time(to.max(from)));

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use futures_util::FutureExt as _;
 use redial_domain::endpoint::Endpoint;
 use redial_domain::hold::Hold;
 use redial_domain::slow::Slow;
@@ -111,6 +112,7 @@ impl Store {
             .transact_write_items()
             .set_transact_items(Some(writes))
             .send()
+            .boxed()
             .await;
         match answer {
             Ok(_) => Ok(version),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use futures_util::FutureExt as _;
 use redial_domain::endpoint::{DEFAULT_MAX_ENDPOINTS, Endpoint};
 use redial_domain::hold::Hold;
 use redial_domain::slow::Slow;
@@ -262,7 +263,12 @@ impl Store {
             .put_item()
             .table_name(&self.tables.config)
             .set_item(Some(item.0));
-        match put.condition_expression("attribute_not_exists(pk)").send().await {
+        match put
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .boxed()
+            .await
+        {
             Err(error) if is_refused(&error) => Err(StoreError::Conflict("the key")),
             other => other.map(|_| ()).map_err(dynamo("PutItem")),
         }
@@ -296,7 +302,7 @@ impl Store {
         let put = put
             .condition_expression("j = :before")
             .expression_attribute_values(":before", s(before.get_text("j").unwrap_or_default()));
-        match put.send().await {
+        match put.send().boxed().await {
             Ok(_) => Ok(Some(key)),
             Err(error) if is_refused(&error) => Err(StoreError::Conflict("the key").into()),
             Err(error) => Err(dynamo("PutItem")(error).into()),
@@ -321,7 +327,7 @@ impl Store {
             let error = error.as_service_error();
             error.is_some_and(UpdateItemError::is_conditional_check_failed_exception)
         };
-        match update.send().await {
+        match update.send().boxed().await {
             Err(error) if is_gone(&error) => Ok(()),
             other => other.map(|_| ()).map_err(dynamo("UpdateItem")),
         }
@@ -337,6 +343,7 @@ impl Store {
         let old = request
             .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
             .send()
+            .boxed()
             .await;
         Ok(old.map_err(dynamo("DeleteItem"))?.attributes.is_some())
     }

@@ -1,6 +1,7 @@
 //! The data keys in the table `config`: each as KMS wrapped it, and one item that says which is the newest and how far the
 //! endpoints' secrets have been sealed under it. Never a key that is not wrapped.
 
+use futures_util::FutureExt as _;
 use redial_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +124,12 @@ impl Store {
             .put_item()
             .table_name(&self.tables.config)
             .set_item(Some(item.0));
-        match put.condition_expression("attribute_not_exists(pk)").send().await {
+        match put
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .boxed()
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) if is_refused(&error) => Ok(false),
             Err(error) => Err(dynamo("PutItem")(error)),
@@ -137,7 +143,11 @@ impl Store {
     pub async fn retire_data_key(&self, version: u32, at: Timestamp) -> Result<(), StoreError> {
         let item = Item::from(&keys::data_key(version)).number("rt", at.as_millis());
         let put = self.client.put_item().table_name(&self.tables.config);
-        put.set_item(Some(item.0)).send().await.map_err(dynamo("PutItem"))?;
+        put.set_item(Some(item.0))
+            .send()
+            .boxed()
+            .await
+            .map_err(dynamo("PutItem"))?;
         Ok(())
     }
 
@@ -176,7 +186,7 @@ impl Store {
             put.condition_expression("r = :expected")
                 .expression_attribute_values(":expected", n(revision))
         };
-        match put.send().await {
+        match put.send().boxed().await {
             Ok(_) => Ok(next),
             Err(error) if is_refused(&error) => Err(StoreError::Conflict("the data keys")),
             Err(error) => Err(dynamo("PutItem")(error)),

@@ -2,6 +2,7 @@
 //! queue is only its clock.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::FutureExt as _;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{AgentId, DeliveryId, EventTypeName, ReplayId, TenantId, Timestamp};
 
@@ -344,7 +345,7 @@ impl Store {
             // A reserved word.
             put = put.expression_attribute_names("#at", "at");
         }
-        match put.send().await {
+        match put.send().boxed().await {
             Ok(_) => Ok(Recorded::Written),
             Err(error) if is_refused(&error) => Ok(Recorded::Superseded),
             Err(error) => Err(dynamo("PutItem")(error)),

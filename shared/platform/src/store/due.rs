@@ -1,6 +1,7 @@
 //! What is due, page by page. One row that cannot be read must never hide the others, whoever they belong to: it is told and
 //! left as it is.
 
+use futures_util::FutureExt as _;
 use redial_domain::{EndpointId, ErasureId, ReplayId, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, read_delivery};
@@ -64,7 +65,7 @@ impl Store {
         };
         loop {
             let start = page.next.take().map(|DueCursor(start)| start);
-            let answer = query.clone().set_exclusive_start_key(start).send().await;
+            let answer = query.clone().set_exclusive_start_key(start).send().boxed().await;
             let answer = answer.map_err(dynamo("Query"))?;
             for row in answer.items.unwrap_or_default() {
                 page.take(row);

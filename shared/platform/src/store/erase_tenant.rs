@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::FutureExt as _;
 use redial_domain::{EndpointId, EventId, TenantId, Timestamp};
 
 use super::config::read_api_key;
@@ -243,7 +244,7 @@ impl Store {
         for key in gone {
             let request = self.client.delete_item().table_name(config);
             let request = request.set_key(Some(Item::from(&key).0));
-            request.send().await.map_err(dynamo("DeleteItem"))?;
+            request.send().boxed().await.map_err(dynamo("DeleteItem"))?;
         }
         Ok(ids)
     }

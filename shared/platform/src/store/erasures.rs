@@ -2,6 +2,7 @@
 //! never a part of what was erased.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use futures_util::FutureExt as _;
 use redial_domain::{DeliveryId, EndpointId, ErasureId, EventId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -309,7 +310,7 @@ impl Store {
 
     async fn transact(&self, writes: Vec<TransactWriteItem>, what: &'static str) -> Result<(), StoreError> {
         let call = self.client.transact_write_items().set_transact_items(Some(writes));
-        match call.send().await {
+        match call.send().boxed().await {
             Ok(_) => Ok(()),
             Err(error) if is_conflict(&error) => Err(StoreError::Conflict(what)),
             Err(error) => Err(dynamo("TransactWriteItems")(error)),

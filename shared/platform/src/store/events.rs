@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures_util::FutureExt as _;
 use redial_domain::event::Content;
 use redial_domain::{AgentId, EndpointId, ErasureId, EventId, EventTypeName, TenantId, Timestamp};
 use serde_json::value::RawValue;
@@ -229,7 +230,7 @@ impl Store {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":now", n(event.accepted_at.as_secs()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
+        match put.send().boxed().await {
             Ok(_) => Ok(PutEvent::Stored),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {

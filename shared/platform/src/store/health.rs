@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, Select};
+use futures_util::FutureExt as _;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::hold::{FORGIVEN_MS, HoldReason, Numbers, WINDOW_MS, next_probe_at};
 use redial_domain::{EndpointId, ReplayId, TenantId, Timestamp};
@@ -307,7 +308,7 @@ impl Store {
             .expression_attribute_values(":w", s(partition))
             .select(Select::Count)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let page = query.send().await.map_err(dynamo("Query"))?;
+        let page = query.send().boxed().await.map_err(dynamo("Query"))?;
         Ok(u32::try_from(page.count).unwrap_or(0))
     }
 
@@ -331,7 +332,7 @@ impl Store {
 
 /// The item as it is after an update; `None` if its condition was not met.
 pub(super) async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
-    match update.send().await {
+    match update.send().boxed().await {
         Ok(done) => Ok(Some(Item(done.attributes.unwrap_or_default()))),
         Err(error) if is_refused(&error) => Ok(None),
         Err(error) => Err(dynamo("UpdateItem")(error)),

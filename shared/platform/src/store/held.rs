@@ -5,6 +5,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use futures_util::FutureExt as _;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::endpoint::Endpoint;
 use redial_domain::id::encode_time;
@@ -93,7 +94,7 @@ impl Store {
         for query in [Some(young), self.held_again(&backlog, now)].into_iter().flatten() {
             let mut start = None;
             for _ in 0..STEPS {
-                let page = query.clone().set_exclusive_start_key(start).send().await;
+                let page = query.clone().set_exclusive_start_key(start).send().boxed().await;
                 let page = page.map_err(dynamo("Query"))?;
                 for record in read_all(page.items.unwrap_or_default()) {
                     match record.next_at.filter(|next_at| *next_at > now) {
@@ -175,7 +176,7 @@ impl Store {
             .condition_expression("qt = :due")
             .expression_attribute_names("#or", "or")
             .expression_attribute_values(":due", n(due_at.as_millis()));
-        match update.send().await {
+        match update.send().boxed().await {
             Ok(_) => Ok(true),
             Err(error) if is_refused(&error) => Ok(false),
             Err(error) => Err(dynamo("UpdateItem")(error)),
@@ -187,7 +188,7 @@ impl Store {
 async fn has_any(query: QueryFluentBuilder) -> Result<Option<bool>, StoreError> {
     let mut start = None;
     for _ in 0..STEPS {
-        let page = query.clone().set_exclusive_start_key(start).send().await;
+        let page = query.clone().set_exclusive_start_key(start).send().boxed().await;
         let page = page.map_err(dynamo("Query"))?;
         if page.count > 0 {
             return Ok(Some(true));

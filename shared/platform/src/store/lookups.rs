@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_util::FutureExt as _;
 use redial_domain::{DeliveryId, EndpointId, EventId, ReplayId, TenantId};
 
 use super::attempts::read_attempt_row;
@@ -144,7 +145,7 @@ impl Store {
         let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let (mut rows, mut start) = (Vec::new(), None::<Attributes>);
         loop {
-            let page = query.clone().set_exclusive_start_key(start).send().await;
+            let page = query.clone().set_exclusive_start_key(start).send().boxed().await;
             let page = page.map_err(dynamo("Query"))?;
             rows.extend(page.items.unwrap_or_default().into_iter().map(Item));
             start = page.last_evaluated_key;

@@ -1,5 +1,8 @@
 //! What Redial remembers: both tables, behind typed operations. The only code that calls DynamoDB. Decides nothing about
 //! deliveries; writes what it is told and answers questions. docs/DATA.md draws the items.
+//!
+//! Every call of the SDK is boxed: its future has 5 to 7 kB, which each function on the way to it would otherwise carry in its
+//! own and copy from one to the next.
 
 mod attempts;
 pub mod backlog;
@@ -45,6 +48,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, 
 use crate::format::Newer;
 use crate::item::{Attributes, Corrupt, Item};
 use crate::keys::Key;
+use futures_util::FutureExt as _;
 use together::{Rows, Versions};
 
 /// Items in one `BatchWriteItem`, by AWS's limit.
@@ -190,6 +194,7 @@ impl Store {
                 .clone()
                 .set_exclusive_start_key(start)
                 .send()
+                .boxed()
                 .await
                 .map_err(dynamo("Query"))?;
             items.extend(page.items.unwrap_or_default().into_iter().map(Item));
@@ -221,7 +226,7 @@ impl Store {
                 .client
                 .batch_write_item()
                 .request_items(table, std::mem::take(&mut requests));
-            let answer = call.send().await.map_err(dynamo("BatchWriteItem"))?;
+            let answer = call.send().boxed().await.map_err(dynamo("BatchWriteItem"))?;
             let left: Vec<WriteRequest> = answer
                 .unprocessed_items
                 .unwrap_or_default()
@@ -283,7 +288,7 @@ impl Store {
                 .build();
             let Ok(keys) = keys else { return Ok(found) };
             let call = self.client.batch_get_item().request_items(table, keys);
-            let answer = call.send().await.map_err(dynamo("BatchGetItem"))?;
+            let answer = call.send().boxed().await.map_err(dynamo("BatchGetItem"))?;
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
                 found.push(Item(item));
             }
@@ -311,6 +316,7 @@ async fn get_from(client: &Client, table: &str, key: &Key, consistent: bool) -> 
     let answer = request
         .set_key(Some(Item::from(key).0))
         .send()
+        .boxed()
         .await
         .map_err(dynamo("GetItem"))?;
     Ok(answer.item.map(Item::stored).transpose()?)
@@ -318,7 +324,7 @@ async fn get_from(client: &Client, table: &str, key: &Key, consistent: bool) -> 
 
 async fn put_to(client: &Client, table: &str, item: Item) -> Result<(), StoreError> {
     let request = client.put_item().table_name(table).set_item(Some(item.0));
-    request.send().await.map_err(dynamo("PutItem"))?;
+    request.send().boxed().await.map_err(dynamo("PutItem"))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures_util::FutureExt as _;
 use redial_domain::hold::WINDOW_MS;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 
@@ -82,7 +83,12 @@ impl Store {
             row: seen.succeeded_at.is_none(),
         };
         for _ in 0..TRIES {
-            match self.observation(tenant, endpoint, seen, goes_on, now).send().await {
+            match self
+                .observation(tenant, endpoint, seen, goes_on, now)
+                .send()
+                .boxed()
+                .await
+            {
                 Ok(done) => {
                     let health = read_health(&Item(done.attributes.unwrap_or_default()), now);
                     let added = if goes_on.row { seen.failed_in_row } else { u32::MAX };

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
+use futures_util::FutureExt as _;
 use redial_domain::{EndpointId, TenantId, Timestamp};
 
 use super::deliveries::{DeliveryRecord, Recorded};
@@ -173,7 +174,7 @@ fn is_of_an_older_rate(line: &Item, pace: Pace) -> bool {
 
 /// The attributes that an update set; `None` if its condition was not met.
 async fn written(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
-    match update.send().await {
+    match update.send().boxed().await {
         Ok(done) => Ok(Some(Item(done.attributes.unwrap_or_default()))),
         Err(error) if is_refused(&error) => Ok(None),
         Err(error) => Err(dynamo("UpdateItem")(error)),

@@ -4,6 +4,7 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
+use futures_util::FutureExt as _;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{EndpointId, TenantId, Timestamp};
@@ -159,7 +160,7 @@ impl Store {
             // A place in the partition, not the row itself: the row that the query before ended with is counted.
             query = query.expression_attribute_values(":from", s(format!("{after}\u{1}")));
         }
-        let page = query.send().await.map_err(dynamo("Query"))?;
+        let page = query.send().boxed().await.map_err(dynamo("Query"))?;
         Ok(Counted {
             found: if by_key {
                 let items = page.items.unwrap_or_default().into_iter().map(Item);
@@ -188,7 +189,7 @@ impl Store {
                         .projection_expression(WITHOUT_CONTENT)
                         .expression_attribute_names("#at", "at");
                 }
-                let page = query.send().await.map_err(dynamo("Query"))?;
+                let page = query.send().boxed().await.map_err(dynamo("Query"))?;
                 let items = page.items.unwrap_or_default().into_iter().map(Item).collect();
                 Ok::<_, StoreError>((items, page.last_evaluated_key.map(|last| Item(last).key().sk)))
             })

@@ -1,5 +1,6 @@
 //! Replay jobs: what was asked for, how far it is, and who works on it now.
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use redial_domain::{DeliveryId, EventId, ReplayId, TenantId, Timestamp};
 
@@ -61,7 +62,7 @@ impl Store {
         let put = put
             .condition_expression("lu = :lease")
             .expression_attribute_values(":lease", n(lease.as_millis()));
-        match put.send().await {
+        match put.send().boxed().await {
             Ok(_) => Ok(()),
             Err(error) if is_refused(&error) => Err(StoreError::Conflict("the replay")),
             Err(error) => Err(dynamo("PutItem")(error)),

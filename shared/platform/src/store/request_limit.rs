@@ -3,6 +3,7 @@
 //! read. Must never hold what was asked, nor the name of a tenant.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use futures_util::FutureExt as _;
 use redial_domain::Timestamp;
 
 use super::{Store, StoreError, dynamo, n};
@@ -46,7 +47,7 @@ impl Store {
             .expression_attribute_values(":ttl", n(now.as_secs() + KEPT_S))
             .expression_attribute_values(":count", n(count.into()))
             .expression_attribute_values(":most", n(most.into()));
-        match update.send().await {
+        match update.send().boxed().await {
             Ok(_) => Ok(true),
             Err(error)
                 if error

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::FutureExt as _;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::id::{decode_time, encode_time};
 use redial_domain::latency::Latencies;
@@ -256,7 +257,7 @@ impl Store {
         let query = self.partition(&self.tables.events, &pk, &encode_time(since), &to);
         let start = after.map(|sk| Item::from(&Key { pk, sk }).0);
         let query = query.limit(DELIVERIES_PAGE).set_exclusive_start_key(start);
-        let page = query.send().await.map_err(dynamo("Query"))?;
+        let page = query.send().boxed().await.map_err(dynamo("Query"))?;
         let mut records = Vec::with_capacity(page.items.as_ref().map_or(0, Vec::len));
         for item in page.items.unwrap_or_default() {
             records.push(read_delivery(&Item::stored(item)?)?);
@@ -380,7 +381,7 @@ impl Store {
         let pk = keys::call_partition(tenant, call_id);
         let query = self.partition(&self.tables.events, &pk, " ", "~").consistent_read(true);
         let start = after.map(|sk| Item::from(&Key { pk, sk }).0);
-        let page = query.set_exclusive_start_key(start).send().await;
+        let page = query.set_exclusive_start_key(start).send().boxed().await;
         let page = page.map_err(dynamo("Query"))?;
         let mut events = Vec::new();
         for item in page.items.unwrap_or_default() {

@@ -2,7 +2,7 @@
 //! writes at the same time, and the versions of tenants' configurations. Costs the same units as one by one (of versions that
 //! many ask for at once, fewer) in a fraction of the calls.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -26,7 +26,7 @@ pub(super) enum Written {
     /// It is stored.
     Stored,
     /// DynamoDB has not taken it, others yes: it is to be sent again in a while.
-    Left,
+    Left(Item),
     /// The call failed.
     Failed(Arc<StoreError>),
 }
@@ -60,8 +60,7 @@ pub(super) fn versions(client: Client, table: String) -> Versions {
 }
 
 fn is_same(one: &Item, other: &Item) -> bool {
-    let keys = |item: &Item| [item.0.get("pk").cloned(), item.0.get("sk").cloned()];
-    one.0.get("sk") == other.0.get("sk") && keys(one) == keys(other)
+    ["sk", "pk"].iter().all(|name| one.0.get(*name) == other.0.get(*name))
 }
 
 async fn put(client: Client, table: String, mut rows: Vec<Item>) -> Vec<Written> {
@@ -71,35 +70,30 @@ async fn put(client: Client, table: String, mut rows: Vec<Item>) -> Vec<Written>
         let put = put_to(&client, &table, row).await;
         return vec![put.map_or_else(|error| Written::Failed(Arc::new(error)), |()| Written::Stored)];
     }
-    let keys: Vec<Key> = rows.iter().map(Item::key).collect();
+    let asked: Vec<Key> = rows.iter().map(Item::key).collect();
     let requests = rows.into_iter().filter_map(|row| {
         let put = PutRequest::builder().set_item(Some(row.0)).build().ok()?;
         Some(WriteRequest::builder().put_request(put).build())
     });
     let call = client.batch_write_item().request_items(&table, requests.collect());
-    let answer = match call.send().await.map_err(dynamo("BatchWriteItem")) {
+    let answer = match call.send().boxed().await.map_err(dynamo("BatchWriteItem")) {
         Ok(answer) => answer,
         Err(error) => {
             let error = Arc::new(error);
-            return keys.iter().map(|_| Written::Failed(Arc::clone(&error))).collect();
+            return asked.iter().map(|_| Written::Failed(Arc::clone(&error))).collect();
         }
     };
-    let left: HashSet<Key> = answer
+    let mut left: HashMap<Key, Item> = answer
         .unprocessed_items
         .unwrap_or_default()
         .into_values()
         .flatten()
         .filter_map(|request| request.put_request)
-        .map(|put| Item(put.item).key())
+        .map(|put| Item(put.item))
+        .map(|row| (row.key(), row))
         .collect();
-    let written = |key: &Key| {
-        if left.contains(key) {
-            Written::Left
-        } else {
-            Written::Stored
-        }
-    };
-    keys.iter().map(written).collect()
+    let written = |key| left.remove(key).map_or(Written::Stored, Written::Left);
+    asked.iter().map(written).collect()
 }
 
 async fn read_versions(
@@ -132,11 +126,14 @@ async fn read_versions(
 
 impl Store {
     /// Puts a row of the events table that nobody else writes at the same time, together with others that are being put.
-    pub(super) async fn put_together(&self, row: Item) -> Result<(), StoreError> {
+    pub(super) async fn put_together(&self, mut row: Item) -> Result<(), StoreError> {
         for tries in 1..=UNPROCESSED_TRIES {
-            match self.rows.ask(row.clone()).await {
+            match self.rows.ask(row).await {
                 Some(Written::Stored) => return Ok(()),
-                Some(Written::Left) => back_off(tries).await,
+                Some(Written::Left(left)) => {
+                    row = left;
+                    back_off(tries).await;
+                }
                 Some(Written::Failed(error)) => return Err(told(error)),
                 None => return Err(StoreError::Lost),
             }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use futures_util::FutureExt as _;
 use redial_domain::endpoint::MAX_ENDPOINTS;
 use redial_domain::{ErasureId, ReplayId, TenantId, Timestamp};
 
@@ -195,7 +196,7 @@ impl Store {
 
     async fn put_both(&self, writes: Vec<TransactWriteItem>) -> Result<Recorded, StoreError> {
         let call = self.client.transact_write_items().set_transact_items(Some(writes));
-        match call.send().await {
+        match call.send().boxed().await {
             Ok(_) => Ok(Recorded::Written),
             Err(error) if is_conflict(&error) => Ok(Recorded::Superseded),
             Err(error) => Err(dynamo("TransactWriteItems")(error)),

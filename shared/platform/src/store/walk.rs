@@ -3,6 +3,7 @@
 //! got to. Knows no item but by its key.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures_util::FutureExt as _;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::lists::{After, Order, Page};
@@ -64,6 +65,7 @@ impl Stream {
         let page = query
             .set_exclusive_start_key(self.start.take())
             .send()
+            .boxed()
             .await
             .map_err(dynamo("Query"))?;
         self.examined += usize::try_from(page.scanned_count).unwrap_or(step);
