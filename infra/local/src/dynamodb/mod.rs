@@ -28,6 +28,7 @@ mod description;
 mod expiry;
 mod operation;
 mod tables;
+mod turns;
 mod worker;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -230,7 +231,13 @@ impl Service for Dynamo {
         let closing = || operation::internal_error("the storage is closing");
         let (reply, answer) = oneshot::channel();
         let Some(calls) = &self.0.calls else { return closing() };
-        if calls.send(Call { operation, body, reply }).await.is_err() {
+        let call = Call {
+            caller: tokio::task::try_id(),
+            operation,
+            body,
+            reply,
+        };
+        if calls.send(call).await.is_err() {
             return closing();
         }
         answer.await.unwrap_or_else(|_| closing())

@@ -1,7 +1,7 @@
 //! The two threads behind [`Dynamo`](super::Dynamo): one runs operations, one makes them durable. Never lets an answer
 //! out that tells of something which is not on disk.
 //!
-//! The executor takes calls in the order of their arrival and runs them on SQLite, whose commits (`synchronous=NORMAL`)
+//! The executor takes calls, of each caller in turn, and runs them on SQLite, whose commits (`synchronous=NORMAL`)
 //! write to the write-ahead log without syncing it. The settler takes everything that was executed meanwhile, syncs
 //! the log once, and sends all of those answers. While it syncs, the executor goes on: the longer a sync takes, the
 //! more writes share the next one.
@@ -19,9 +19,14 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use bytes::Bytes;
 use dynoxide::Database;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task;
 
 use super::operation::{Operation, internal_error, is_storage_failure};
+use super::turns::Turns;
 use crate::connector::Answer;
+
+/// Calls that the executor has taken and not executed: beyond them callers wait to get in.
+const MAX_TAKEN: usize = 1024;
 
 /// Executed calls that may wait for the disk; then the executor waits too.
 pub(super) const MAX_UNSETTLED: usize = 1024;
@@ -93,6 +98,8 @@ impl State {
 
 /// One request that waits to be executed.
 pub(super) struct Call {
+    /// The task that asks; `None`: it is none of the runtime's.
+    pub(super) caller: Option<task::Id>,
     pub(super) operation: Operation,
     pub(super) body: Bytes,
     pub(super) reply: oneshot::Sender<Answer>,
@@ -127,13 +134,25 @@ impl Executor {
 
     /// Executes calls until no caller is left.
     pub(super) fn run(mut self, mut calls: mpsc::Receiver<Call>) {
+        let mut turns = Turns::new();
         while let Some(call) = calls.blocking_recv() {
-            self.execute(call);
+            turns.push(call.caller, call);
+            loop {
+                while turns.len() < MAX_TAKEN
+                    && let Ok(call) = calls.try_recv()
+                {
+                    turns.push(call.caller, call);
+                }
+                let Some(call) = turns.next() else { break };
+                self.execute(call);
+            }
         }
     }
 
     fn execute(&mut self, call: Call) {
-        let Call { operation, body, reply } = call;
+        let Call {
+            operation, body, reply, ..
+        } = call;
         if self.state.is_lost() {
             return send(reply, internal_error("the storage has failed"));
         }

@@ -57,6 +57,7 @@ impl Bench<'_> {
     fn call(&mut self, operation: Operation, body: &serde_json::Value) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         self.executor.execute(Call {
+            caller: None,
             operation,
             body: body.to_string().into(),
             reply,
