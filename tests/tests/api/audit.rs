@@ -2,7 +2,7 @@
 //! nothing of what was sent or answered.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber as _;
@@ -41,8 +41,14 @@ impl Written {
     }
 }
 
+/// Hears nothing, for as long as the tests run. While a process has no listener but those of single tests, a line that another
+/// thread comes by for the first time, as one of those begins, may be taken for one that nobody ever wants to hear.
+static LISTENER: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// What is logged, as JSON, while `work` runs.
 async fn logged(work: impl Future<Output = ()>) -> Written {
+    LazyLock::force(&LISTENER);
+    tracing::callsite::rebuild_interest_cache();
     let written = Written::default();
     let writer = written.clone();
     let lines = tracing_subscriber::fmt::layer()

@@ -3,6 +3,7 @@
 
 mod counted;
 mod figures;
+mod partitions;
 mod sums;
 mod told;
 
