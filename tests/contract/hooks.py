@@ -63,6 +63,7 @@ FORESEEN = {
     ("post_events", 422, "references_invalid"): "its limits are bytes, a schema counts characters",
     ("test_endpoint", 422, "event_type_not_in_profile"): "which profile an endpoint has depends on what is stored",
     ("test_endpoint", 422, "event_type_unknown"): "which types there are depends on what is stored",
+    ("test_endpoint", 429, "rate_limited"): "how often it was tested, and how many names are looked up, no document can say",
     ("create_replay", 429, "too_many_replays"): "how many replays are not finished depends on what is stored",
     ("redrive_dead_letters", 429, "too_many_replays"): "how many replays are not finished depends on what is stored",
     ("discard_dead_letters", 429, "too_many_replays"): "how many replays are not finished depends on what is stored",

@@ -120,7 +120,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
             description = "A field is wrong, or the profile has no name for the type (`event_type_not_in_profile`)",
             body = Problem
         ),
-        (status = 429, description = "Tested too often, or too many at once; Retry-After says when to try again (`rate_limited`)", body = Problem),
+        (status = 429, description = "Tested too often, too many at once, or too many names are being looked up; Retry-After says when to try again (`rate_limited`)", body = Problem),
     )
 )]
 async fn test(

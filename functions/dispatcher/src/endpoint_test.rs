@@ -12,7 +12,7 @@ use redial_domain::diagnosis::{Diagnosis, Step, diagnose};
 use redial_domain::endpoint::EndpointSettings;
 use redial_domain::outcome::{FailureCode, Outcome};
 use redial_domain::profile::BodyParts;
-use redial_egress::{Post, Probed, Timings};
+use redial_egress::{OurFault, Post, Probed, Timings};
 use redial_platform::endpoint_test::{
     Answer, Invocation, ShownHeader, ShownRequest, ShownResponse, ShownTimings, TestExchange, TestOrder,
 };
@@ -30,6 +30,9 @@ use crate::request::Unsigned;
 const ID_PREFIX: &str = "test_";
 /// Says in every profile that a request is a test. Not signed, and no event's request has it.
 const TEST_HEADER: (&str, &str) = ("webhook-test", "1");
+
+/// After how many seconds a test is worth trying again for which no name could be looked up: each lookup is given up after three.
+const CROWDED_S: u32 = 5;
 
 /// A request that is ready to be sent.
 struct Built {
@@ -68,12 +71,18 @@ impl Dispatcher {
     /// Makes one request to an endpoint, whatever its state.
     ///
     /// # Errors
-    /// 404 if there is no such endpoint; 500 if it was our fault that nothing came of it.
+    /// 404 if there is no such endpoint; 429 if too many names are being looked up; 500 if it was our fault that nothing came
+    /// of it.
     pub async fn test(&self, order: &TestOrder) -> Result<TestExchange, Problem> {
         let (tenant, endpoint) = (&order.tenant, &order.endpoint);
         let exchange = self.exchange(order).await.map_err(|fault| {
-            tracing::error!(%fault, %tenant, %endpoint, "dispatcher.test_fault");
-            Problem::internal()
+            let problem = problem_of(&fault);
+            if problem.status >= 500 {
+                tracing::error!(%fault, %tenant, %endpoint, "dispatcher.test_fault");
+            } else {
+                tracing::warn!(%fault, %tenant, %endpoint, "dispatcher.test_refused");
+            }
+            problem
         })?;
         let exchange = exchange.ok_or_else(|| Problem::not_found("endpoint"))?;
         let (code, total_ms) = (&exchange.code, exchange.timings.total_ms);
@@ -145,6 +154,19 @@ impl Dispatcher {
             hidden: own.map(|(name, _)| name).collect(),
             hider: Hider::of(credentials, settings.profile),
         })
+    }
+}
+
+/// What whoever asked for the test is told. Names that are slow to look up are the tenant's own, or a crowd's: it is no defect,
+/// and over in some seconds.
+fn problem_of(fault: &Fault) -> Problem {
+    match fault {
+        Fault::Egress(OurFault::Crowded) => {
+            let detail =
+                "too many names of endpoints are being looked up, of this tenant or of all; wait and try again";
+            Problem::too_many("rate_limited", detail, CROWDED_S)
+        }
+        _ => Problem::internal(),
     }
 }
 
@@ -241,4 +263,16 @@ const fn of_timings(timings: Timings) -> ShownTimings {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_of_lookups_is_no_defect_of_ours_and_says_when_to_come_again() {
+        let crowded = problem_of(&Fault::Egress(OurFault::Crowded));
+        assert_eq!((crowded.status, crowded.code.as_str()), (429, "rate_limited"));
+        assert_eq!(problem_of(&Fault::Egress(OurFault::Frozen)).status, 500);
+    }
 }
