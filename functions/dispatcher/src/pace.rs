@@ -1,11 +1,12 @@
 //! An endpoint's rate limit, right before the request: when may it leave? A moment close by is slept for; for one that is
 //! farther the delivery is set aside in the table, no attempt counted, and the sweeper finds it a place in the endpoint's
-//! line. Never sends.
+//! line. Where there is no limit but whoever sent the message gave it a moment, as a replay at a rate does, it leaves then: the
+//! queue counts whole seconds, and would let all of a second go at once. Never sends.
 
 use redial_domain::Timestamp;
 use redial_platform::batch::Verdict;
 use redial_platform::metrics::Metric;
-use redial_platform::pace::REASON;
+use redial_platform::pace::{PATIENCE_MS, REASON};
 use redial_platform::store::StoreError;
 use redial_platform::store::deliveries::Recorded;
 
@@ -19,9 +20,9 @@ const TURNS: usize = 3;
 
 /// When a request may leave.
 pub(crate) enum Turn {
-    /// At once: its endpoint has no limit.
+    /// At once.
     Now,
-    /// At this moment, at most [`redial_platform::pace::PATIENCE_MS`] from now.
+    /// At this moment, at most [`PATIENCE_MS`] from now.
     At(Timestamp),
     /// Too many are before it.
     Later,
@@ -33,10 +34,11 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub(crate) async fn turn(&self, job: &Job) -> Result<Turn, StoreError> {
-        let Some(pace) = job.pace else {
-            return Ok(Turn::Now);
-        };
         let (message, now) = (&job.message, self.clock.now());
+        let Some(pace) = job.pace else {
+            let soon = |slot: &Timestamp| (1..=PATIENCE_MS).contains(&slot.millis_since(now));
+            return Ok(message.slot().filter(soon).map_or(Turn::Now, Turn::At));
+        };
         // Whoever comes before its slot comes to an endpoint that has others waiting, most likely.
         let busy = message.slot().is_some_and(|slot| slot > now);
         let granted = self

@@ -58,12 +58,12 @@ async fn a_rate_holds_in_every_second_and_the_job_rests_meanwhile() {
     let done = finished(&world, &job).await;
     assert_eq!(numbers(&done)[..2], [&json!(EVENTS), &json!(EVENTS)], "{done}");
     let seconds = each_second(&world, &endpoint, before);
-    assert!(seconds.iter().all(|n| *n <= 10), "{seconds:?}");
-    // No ten seconds have more than the rate, but for the one at each end.
-    assert!(
-        seconds.windows(10).all(|ten| ten.iter().sum::<usize>() <= 55),
-        "{seconds:?}"
-    );
+    // The queue counts whole seconds; each leaves at its own moment all the same.
+    let came: Vec<i64> = world.requests(&endpoint)[before..].iter().map(|r| r.at_ms).collect();
+    for (n, first) in came.iter().enumerate() {
+        let within = came[n..].iter().take_while(|at| **at < first + 1_000).count();
+        assert!(within <= 6, "{within} within a second of {first}: {seconds:?}");
+    }
     assert!(
         seconds.len() < EVENTS / 5 + 150,
         "it is no slower than it must: {}",
@@ -103,7 +103,7 @@ async fn a_slow_start_begins_with_ten_a_second() {
     let done = finished(&world, &json!({"id": job.id})).await;
     assert_eq!(numbers(&done)[..2], [&json!(EVENTS), &json!(EVENTS)], "{done}");
     let seconds = each_second(&world, &endpoint, 0);
-    assert!(seconds[..28].iter().all(|n| *n <= 20), "{seconds:?}");
+    assert!(seconds[..28].iter().all(|n| *n <= 11), "{seconds:?}");
     assert!(seconds[..28].iter().sum::<usize>() <= 300, "{seconds:?}");
     assert!(seconds[..58].iter().sum::<usize>() <= 900, "{seconds:?}");
     assert_eq!(world.requests(&endpoint).len(), EVENTS, "each once");
