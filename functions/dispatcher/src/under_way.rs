@@ -4,6 +4,7 @@
 //! fail or answer 2xx in the end. Knows nothing of results: those are `health`'s. Reads no clock.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redial_domain::{EndpointId, TenantId, Timestamp};
@@ -13,7 +14,9 @@ pub(crate) const UNANSWERED_MS: i64 = 500;
 /// Unanswered requests of one endpoint from which on no further one is begun.
 const MAX_UNANSWERED: usize = 10;
 /// How many times as many batches as are left a tenant may take for endpoints that answer soon. For one that has requests
-/// unanswered it is once: so much is left to each next tenant, however many of them are slow.
+/// unanswered it is once: so much is left to each next tenant, however many of them are slow. No endpoint takes more than what
+/// is still left of once, or half of what is left of twice: nobody knows for the first half second that it hangs, and its
+/// tenant's others go on, also those that have a request unanswered themselves.
 const TIMES_LEFT: usize = 2;
 
 /// Which queue a batch came from: each has a mapping, and places, of its own.
@@ -71,6 +74,7 @@ struct Standing {
 struct Taken {
     all: HashMap<u64, usize>,
     of_tenant: HashMap<TenantId, HashMap<u64, usize>>,
+    of_endpoint: HashMap<EndpointId, HashMap<u64, usize>>,
 }
 
 /// A request that is under way; over when this is dropped.
@@ -115,9 +119,10 @@ impl Standing {
         // A batch that one of its requests keeps busy already is kept no longer by another.
         let own = of_tenant.filter(|batches| !batches.contains_key(&place.number));
         let own = own.map_or(0, HashMap::len);
+        let of_endpoint = taken.of_endpoint.get(endpoint).map_or(0, HashMap::len);
         match unanswered {
-            _ if own == 0 || own < left => Ok(()),
-            0 if own < left * TIMES_LEFT => Ok(()),
+            _ if own == 0 || of_endpoint < left.saturating_sub(own) => Ok(()),
+            0 if of_endpoint < (left * TIMES_LEFT).saturating_sub(own) / 2 => Ok(()),
             0 => Err(Answer::NotYet),
             _ => Err(Answer::No),
         }
@@ -125,19 +130,26 @@ impl Standing {
 }
 
 impl Taken {
-    fn take(&mut self, batch: u64, tenant: &TenantId) {
+    fn take(&mut self, batch: u64, tenant: &TenantId, endpoint: &EndpointId) {
         *self.all.entry(batch).or_default() += 1;
         let of_tenant = self.of_tenant.entry(tenant.clone()).or_default();
         *of_tenant.entry(batch).or_default() += 1;
+        let of_endpoint = self.of_endpoint.entry(endpoint.clone()).or_default();
+        *of_endpoint.entry(batch).or_default() += 1;
     }
 
-    fn give_back(&mut self, batch: u64, tenant: &TenantId) {
+    fn give_back(&mut self, batch: u64, tenant: &TenantId, endpoint: &EndpointId) {
         one_less(&mut self.all, batch);
-        if let Some(of_tenant) = self.of_tenant.get_mut(tenant) {
-            one_less(of_tenant, batch);
-            if of_tenant.is_empty() {
-                self.of_tenant.remove(tenant);
-            }
+        one_less_of(&mut self.of_tenant, tenant, batch);
+        one_less_of(&mut self.of_endpoint, endpoint, batch);
+    }
+}
+
+fn one_less_of<K: Hash + Eq>(all: &mut HashMap<K, HashMap<u64, usize>>, key: &K, batch: u64) {
+    if let Some(batches) = all.get_mut(key) {
+        one_less(batches, batch);
+        if batches.is_empty() {
+            all.remove(key);
         }
     }
 }
@@ -182,7 +194,7 @@ impl Requests {
         let number = standing.next;
         let of_endpoint = standing.of_endpoint.entry(endpoint.clone()).or_default();
         of_endpoint.push((number, None));
-        standing.taken(place.lane).take(place.number, tenant);
+        standing.taken(place.lane).take(place.number, tenant, endpoint);
         Answer::Begun(Request {
             requests: self.clone(),
             place,
@@ -210,7 +222,7 @@ impl Drop for Request {
         let mut standing = self.requests.standing();
         standing
             .taken(self.place.lane)
-            .give_back(self.place.number, &self.tenant);
+            .give_back(self.place.number, &self.tenant, &self.endpoint);
         if let Some(of_endpoint) = standing.of_endpoint.get_mut(&self.endpoint) {
             of_endpoint.retain(|(number, _)| *number != self.number);
             if of_endpoint.is_empty() {
@@ -292,10 +304,10 @@ mod tests {
             let requests = Requests::default();
             // So many endpoints that each leaves fewer unanswered than would stall it.
             let (acme, refused) = fill(&requests, lane, "acme", places / 4, LATE);
-            assert_eq!(acme.len(), places / 2);
+            assert!((places * 2 / 5..=places / 2).contains(&acme.len()), "{}", acme.len());
             assert!(matches!(refused, Answer::No | Answer::NotYet), "{refused:?}");
             let (other, _) = fill(&requests, lane, "other", places / 4, LATE);
-            assert_eq!(other.len(), places.div_ceil(4));
+            assert!((places / 5..=places * 3 / 10).contains(&other.len()), "{}", other.len());
             // Whoever has nothing under way begins at once, always.
             assert!(matches!(one(&requests, lane, "noor", "ep_n", LATE), Answer::Begun(_)));
             drop(acme);
@@ -310,7 +322,7 @@ mod tests {
     fn its_endpoints_that_answer_soon_go_on_and_even_a_burst_leaves_others_a_third() {
         let requests = Requests::default();
         let (slow, refused) = fill(&requests, Lane::First, "acme", 11, LATE);
-        assert_eq!(slow.len(), 100);
+        assert!((90..=100).contains(&slow.len()), "{}", slow.len());
         assert!(matches!(refused, Answer::No));
         assert!(matches!(
             one(&requests, Lane::First, "acme", "ep_quick", LATE),
@@ -320,8 +332,32 @@ mod tests {
         // Nobody knows yet that they are slow.
         let requests = Requests::default();
         let (burst, refused) = fill(&requests, Lane::First, "acme", 1, BEGAN);
-        assert_eq!(burst.len(), 134);
+        assert_eq!(burst.len(), 80);
         assert!(matches!(refused, Answer::NotYet));
+        // Another one goes on, also if something of its own is unanswered.
+        let own = one(&requests, Lane::First, "acme", "ep_late", BEGAN);
+        assert!(matches!(
+            one(&requests, Lane::First, "acme", "ep_late", LATE),
+            Answer::Begun(_)
+        ));
+        drop(own);
+        // Of one endpoint: the tenant's others go on, each with half of the rest, and the first one does not.
+        let others: Vec<Vec<Request>> = (0..5)
+            .map(|n| {
+                let ask = |_| one(&requests, Lane::First, "acme", &format!("ep_other{n}"), BEGAN);
+                let begun = (0..200).map(ask).map_while(|answer| match answer {
+                    Answer::Begun(request) => Some(request),
+                    Answer::NotYet | Answer::No => None,
+                });
+                begun.collect()
+            })
+            .collect();
+        let of_others: Vec<usize> = others.iter().map(Vec::len).collect();
+        assert_eq!(of_others, [32, 13, 5, 2, 1]);
+        assert!(matches!(
+            one(&requests, Lane::First, "acme", "ep_acme0", BEGAN),
+            Answer::NotYet
+        ));
         assert!(matches!(
             one(&requests, Lane::First, "noor", "ep_n", BEGAN),
             Answer::Begun(_)
