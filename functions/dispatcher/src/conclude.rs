@@ -1,6 +1,7 @@
 //! What is written down of an attempt, and what SQS is told. The record first: a crash in between repeats an attempt,
-//! never loses one.
+//! never loses one. What is rare is boxed: a future has room for all that may follow, and is copied whole.
 
+use futures_util::FutureExt as _;
 use redial_domain::delivery::{DeadReason, Decision, DeliveryState, attempt_code, decide, explain, explain_held};
 use redial_domain::endpoint::EndpointState;
 use redial_domain::hold;
@@ -53,14 +54,14 @@ impl Dispatcher {
                 self.record_success(&record).await?;
                 batch.recorder.count(Metric::Delivered, 1);
                 if job.message.probe {
-                    self.let_go(&job, batch).await;
+                    self.let_go(&job, batch).boxed().await;
                 }
                 Ok(Verdict::Done)
             }
             Decision::RetryAt { at, .. } => {
                 let held = |full| explain_held(&exchange.outcome, at, n, policy, full);
                 let sentences = [held(false), held(true)];
-                self.conclude_failure(job, record, at, sentences, batch).await
+                self.conclude_failure(job, record, at, sentences, batch).boxed().await
             }
             Decision::Dead(reason) => {
                 record.die(reason, job.endpoint().settings.dead_letter, now);
@@ -68,12 +69,13 @@ impl Dispatcher {
                 // First, because nobody comes back to a delivery that is dead.
                 if reason == DeadReason::Gone {
                     self.disable(&record.tenant, &record.id.endpoint, job.endpoint().version)
+                        .boxed()
                         .await?;
                 }
-                if self.store.record_failure(&record).await? == Recorded::Written {
+                if self.store.record_failure(&record).boxed().await? == Recorded::Written {
                     batch.recorder.count(Metric::Dead, 1);
                     let dead = Notice::DeliveryDead(&record, Some(job.endpoint()));
-                    self.notifier.tell(&dead).await;
+                    self.notifier.tell(&dead).boxed().await;
                 }
                 Ok(Verdict::Done)
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use redial_domain::Timestamp;
 use redial_domain::endpoint::Endpoint;
 use redial_domain::event::Content;
@@ -114,23 +115,23 @@ impl Dispatcher {
         let (tenant, stored) = (&job.message.tenant, &job.stored);
         let credentials = self.secrets.open(tenant, &stored.endpoint.id, &stored.sealed).await?;
         let Some(request) = self.begin(&job, batch).await else {
-            return Ok(self.make_way(job, batch).await?);
+            return Ok(self.make_way(job, batch).boxed().await?);
         };
         let turn = self.turn(&job).await?;
         if matches!(turn, Turn::Later) {
-            return Ok(self.let_wait(job, None, batch).await?);
+            return Ok(self.let_wait(job, None, batch).boxed().await?);
         }
         let mut claimed = None;
         if job.shared {
             let now = self.clock.now();
             let until = claim_until(job.endpoint(), &self.clock, now);
-            if !self.store.claim(&job.record, now, until).await? {
+            if !self.store.claim(&job.record, now, until).boxed().await? {
                 return Ok(Verdict::AgainAt(until));
             }
             claimed = Some(until);
         }
         if !self.wait_for(&job, turn).await? {
-            return Ok(self.let_wait(job, claimed, batch).await?);
+            return Ok(self.let_wait(job, claimed, batch).boxed().await?);
         }
         request.leaves(self.clock.now());
         let exchange = self.post(&job, &credentials, &batch.contents).await;

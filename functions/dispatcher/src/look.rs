@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use redial_domain::Timestamp;
 use redial_domain::delivery::{DeadReason, DeliveryState};
 use redial_domain::endpoint::EndpointState;
@@ -63,7 +64,8 @@ impl Dispatcher {
             return Ok(Look::Settled(early));
         }
         let Some(content) = batch.contents.of(&message, &self.store, now).await? else {
-            let missing = self.event_missing(known, &message, stored.as_deref(), batch).await?;
+            let missing = self.event_missing(known, &message, stored.as_deref(), batch);
+            let missing = missing.boxed().await?;
             return Ok(Look::Settled(missing));
         };
         let released = known.as_ref().is_some_and(was_released);
@@ -75,11 +77,11 @@ impl Dispatcher {
         record.agent = record.agent.or_else(|| content.agent.clone());
         let Some(stored) = stored else {
             let canceled = (DeliveryState::Canceled, "endpoint_deleted");
-            return Ok(Look::Settled(self.set_aside(record, canceled, batch).await?));
+            return Ok(Look::Settled(self.set_aside(record, canceled, batch).boxed().await?));
         };
         if let Some(reason) = waits {
             let held = (DeliveryState::Held, reason);
-            return Ok(Look::Settled(self.set_aside(record, held, batch).await?));
+            return Ok(Look::Settled(self.set_aside(record, held, batch).boxed().await?));
         }
         Ok(Look::Attempt(Box::new(Job {
             pace: Pace::of(&config, &stored, now),

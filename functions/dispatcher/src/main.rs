@@ -10,6 +10,9 @@ use redial_egress::{Egress, EgressSettings};
 use redial_platform::{Metrics, aws, settings};
 use serde_json::value::RawValue;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();

@@ -59,6 +59,8 @@ pub struct Parts {
 /// An event on its way into the store, with the configuration it was matched by.
 struct Incoming {
     event: StoredEvent,
+    /// What it says, as it rides in messages; `None` if it is too long for that.
+    riding: Option<String>,
     config: Arc<TenantConfig>,
     warnings: Vec<Warning>,
 }
@@ -201,7 +203,7 @@ impl Ingest {
         });
         let matching = config.endpoints.iter().map(|stored| &stored.endpoint);
         let matching = matching.filter(|endpoint| endpoint.matches(&content.event_type, content.agent.as_ref()));
-        let packed = blob::from_content(&content).map_err(StoreError::from)?;
+        let (packed, riding) = blob::stored_and_riding(&content).map_err(StoreError::from)?;
         let event = StoredEvent {
             tenant: posted.tenant,
             id,
@@ -219,6 +221,7 @@ impl Ingest {
         };
         Ok(Incoming {
             event,
+            riding,
             config: Arc::clone(config),
             warnings,
         })
@@ -247,13 +250,15 @@ impl Ingest {
 
     /// Stores one event and says what is to be sent. A repeat gets the stored answer and sends nothing.
     async fn put(&self, incoming: Incoming, noted: Noted<'_>) -> Result<(Answer, Vec<Routed>), StoreError> {
-        let Incoming { event, config, .. } = incoming;
+        let Incoming {
+            event, riding, config, ..
+        } = incoming;
         failpoint::hit("ingest.before_write");
         let first = match self.store.put_event(&event).await? {
             PutEvent::Stored => {
                 failpoint::hit("ingest.after_write");
                 noted.recorder.count(Metric::Accepted, 1);
-                let messages = self.route(&event, &config, noted).await;
+                let messages = self.route((&event, riding.as_deref()), &config, noted).await;
                 return Ok((accepted(&event), messages));
             }
             PutEvent::Exists(first) => first,

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use redial_domain::delivery::DeliveryState;
 use redial_domain::{AgentId, EndpointId, EventTypeName, TenantId, Timestamp, hold};
-use redial_platform::blob;
 use redial_platform::message::DeliveryMessage;
 use redial_platform::metrics::Metric;
 use redial_platform::pace::{self, Pace};
@@ -43,9 +42,14 @@ impl Routed {
 
 impl Ingest {
     /// The deliveries of an event to the endpoints that take them now; those for endpoints on hold are written down.
-    pub(crate) async fn route(&self, event: &StoredEvent, config: &TenantConfig, noted: Noted<'_>) -> Vec<Routed> {
+    /// What the event says rides in their messages, if it comes with it.
+    pub(crate) async fn route(
+        &self,
+        (event, riding): (&StoredEvent, Option<&str>),
+        config: &TenantConfig,
+        noted: Noted<'_>,
+    ) -> Vec<Routed> {
         let now = self.clock.now();
-        let riding = blob::to_riding(&event.packed);
         let mut routed = Vec::new();
         let matched = event.matched.iter().filter_map(|id| config.endpoint(id));
         for stored in matched {
@@ -61,7 +65,7 @@ impl Ingest {
                     replay: None,
                     check: false,
                     probe: false,
-                    content: riding.clone(),
+                    content: riding.map(str::to_owned),
                     traceparent: noted.trace().map(str::to_owned),
                     slot_ms: None,
                 },

@@ -55,9 +55,11 @@ pub(crate) enum ConnectFailure {
     TooSlow,
 }
 
-/// Connects. Cheap to clone.
+/// Connects. Cheap to clone: the client does it for each request.
 #[derive(Clone)]
-pub(crate) struct Connector {
+pub(crate) struct Connector(Arc<Parts>);
+
+struct Parts {
     tcp: HttpConnector<VettingResolver>,
     tls: TlsConnector,
     policy: Arc<AddressPolicy>,
@@ -75,16 +77,17 @@ impl Connector {
         tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Self {
+        Self(Arc::new(Parts {
             tcp,
             tls: TlsConnector::from(Arc::new(tls)),
             policy,
-        }
+        }))
     }
 
     async fn connect(self, target: Uri) -> Result<TokioIo<Stream>, ConnectFailure> {
+        let Parts { tcp, tls, policy } = &*self.0;
         let with_tls = target.scheme() == Some(&Scheme::HTTPS);
-        if !with_tls && !self.policy.allows_http() {
+        if !with_tls && !policy.allows_http() {
             return Err(ConnectFailure::WithoutTls);
         }
         let host = target.host().unwrap_or_default();
@@ -94,20 +97,20 @@ impl Connector {
             .unwrap_or(host);
         // An address is not looked up: the resolver never sees it.
         if let Ok(address) = host.parse::<IpAddr>() {
-            crate::resolver::vet(&[address], &self.policy).map_err(ConnectFailure::Address)?;
+            crate::resolver::vet(&[address], policy).map_err(ConnectFailure::Address)?;
         }
         let name = if with_tls {
             Some(ServerName::try_from(host.to_owned())?)
         } else {
             None
         };
-        let tcp = self.tcp.oneshot(target).await.map_err(ConnectFailure::Tcp)?;
+        let tcp = tcp.clone().oneshot(target).await.map_err(ConnectFailure::Tcp)?;
         let tcp = Metered::new(tcp.into_inner());
         let Some(name) = name else {
             return Ok(TokioIo::new(Stream::Plain(tcp)));
         };
         progress::handshaking();
-        let tls = self.tls.connect(name, tcp).await.map_err(ConnectFailure::Tls)?;
+        let tls = tls.connect(name, tcp).await.map_err(ConnectFailure::Tls)?;
         Ok(TokioIo::new(Stream::Tls(Box::new(tls))))
     }
 }

@@ -71,11 +71,18 @@ impl<S> Metered<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_turn(cx));
-        let most = into.remaining().min(READ_AT_ONCE);
-        let mut part = ReadBuf::new(into.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
-        let count = part.filled().len();
-        into.advance(count);
+        let count = if into.remaining() <= READ_AT_ONCE {
+            // As most are. What is only a part must be set to zero first, also if nothing is there to be read.
+            let before = into.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+            into.filled().len() - before
+        } else {
+            let mut part = ReadBuf::new(into.initialize_unfilled_to(READ_AT_ONCE));
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+            let count = part.filled().len();
+            into.advance(count);
+            count
+        };
         self.read += count;
         Poll::Ready(Ok(()))
     }

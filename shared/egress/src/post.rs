@@ -87,7 +87,7 @@ pub struct Egress {
     own_hosts: Vec<OwnHost>,
     freeze: FreezeWatch,
     /// The client, and the freezes that there were when it was made: later, its pool is not to be trusted.
-    client: Mutex<(Freezes, HttpClient)>,
+    client: Mutex<(Freezes, Arc<HttpClient>)>,
 }
 
 impl Egress {
@@ -97,7 +97,7 @@ impl Egress {
     /// [`EgressError`] if the settings are not possible.
     pub fn new(settings: EgressSettings) -> Result<Self, EgressError> {
         let maker = Maker::new(&settings)?;
-        let client = Mutex::new((Freezes::default(), maker.build()));
+        let client = Mutex::new((Freezes::default(), Arc::new(maker.build())));
         let freeze = FreezeWatch::new(settings.wall_clock);
         Ok(Self {
             maker,
@@ -159,12 +159,12 @@ impl Egress {
     }
 
     /// The client, made anew after a freeze.
-    fn client(&self, freezes: Freezes) -> HttpClient {
+    fn client(&self, freezes: Freezes) -> Arc<HttpClient> {
         let mut made = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if made.0 < freezes {
-            *made = (freezes, self.maker.build());
+            *made = (freezes, Arc::new(self.maker.build()));
         }
-        made.1.clone()
+        Arc::clone(&made.1)
     }
 }
 

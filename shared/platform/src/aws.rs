@@ -90,6 +90,8 @@ macro_rules! client {
         let config = $service::Config::builder()
             .region(access.region.clone())
             .credentials_provider(access.credentials.clone())
+            // They are there already and stay the same: there is nothing to keep.
+            .identity_cache($service::config::IdentityCache::no_cache())
             .http_client(access.http.clone());
         let endpoint = settings::optional($endpoint).or_else(|| settings::optional("AWS_ENDPOINT_URL"));
         $service::Client::from_conf(match endpoint {

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use redial_domain::Timestamp;
 
 use crate::clock::Clock;
@@ -81,6 +81,7 @@ where
     F: Fn(Record) -> R,
     R: Future<Output = Verdict>,
 {
+    // Not `join_all`: of few it polls all whenever one may go on.
     let verdicts = event.records.iter().map(|message| {
         let record = Record::from(message);
         let handled = AssertUnwindSafe(async { handle(record).await }).catch_unwind();
@@ -96,7 +97,7 @@ where
             verdict
         }
     });
-    join_all(verdicts).await
+    verdicts.collect::<FuturesOrdered<_>>().collect().await
 }
 
 /// Answers which records of `event` are to come again, by their verdicts in its order. Where a verdict names a moment, the

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use redial_domain::{TenantId, Timestamp};
 
 use crate::clock::Clock;
@@ -83,7 +84,7 @@ impl ConfigCache {
         };
         match self.entry(tenant).filter(|entry| entry.config.version == version) {
             Some(entry) => Ok(Some(entry.config)),
-            None => self.load(tenant).await,
+            None => self.load(tenant).boxed().await,
         }
     }
 
@@ -96,7 +97,7 @@ impl ConfigCache {
         let fresh = |entry: &Entry| entry.config.version >= at_least && now.millis_since(entry.read_at) < MAX_AGE_MS;
         match self.entry(tenant).filter(fresh) {
             Some(entry) => Ok(Some(entry.config)),
-            None => self.load(tenant).await,
+            None => self.load(tenant).boxed().await,
         }
     }
 

@@ -1,5 +1,5 @@
-//! What several callers want at the same moment, asked for in one call. The first goes at once and alone; what is wanted while
-//! that is under way goes together with the next. So nobody waits for company, and a busy process makes a fraction of the
+//! What several callers want at the same moment, asked for in one call. The first goes at once, with whoever else is ready to
+//! ask; what is wanted while that is under way goes together with the next. So nobody waits for company, and a busy process makes a fraction of the
 //! calls. Knows nothing of what is asked, and keeps no order between batches.
 
 use std::collections::VecDeque;
@@ -13,6 +13,10 @@ use tokio::sync::oneshot;
 
 /// Calls that begin however little there is for them: with one on its way, whoever comes meanwhile does not wait for its end.
 const EAGER: usize = 2;
+
+/// Turns that a call lets everybody else have before it takes what waits: the answers to a batch's requests are often there
+/// at the same moment. In the first they are read, in the second those ask who were waiting for them.
+const TURNS: usize = 2;
 
 /// Does a batch: as many outcomes as items, in their order.
 type Work<I, O> = Box<dyn Fn(Vec<I>) -> BoxFuture<'static, Vec<O>> + Send + Sync>;
@@ -119,6 +123,9 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
 
     /// Does what waits until nothing does. A panic is that batch's alone.
     async fn run(self) {
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
         while let Some((items, askers)) = self.next() {
             let work = AssertUnwindSafe(async { (self.0.work)(items).await });
             let Ok(outcomes) = work.catch_unwind().await else {

@@ -105,7 +105,7 @@ struct Inner {
 /// What is known of the data keys.
 #[derive(Default)]
 struct Known {
-    sealers: HashMap<u32, Sealer>,
+    sealers: HashMap<u32, Arc<Sealer>>,
     /// Which there were, and when that was read.
     keys: Option<(DataKeys, Timestamp)>,
     last_failure: Option<(u32, SecretsError)>,
@@ -257,7 +257,7 @@ impl Inner {
     }
 
     /// The sealer of what is to be opened.
-    async fn opener(&self, sealed: &SealedSecrets) -> Result<Sealer, SecretsError> {
+    async fn opener(&self, sealed: &SealedSecrets) -> Result<Arc<Sealer>, SecretsError> {
         let version = sealed.key_version().ok_or(SealError)?;
         let before = self.failures.load(Ordering::SeqCst);
         let mut known = self.known.lock().await;
@@ -274,7 +274,7 @@ impl Inner {
 
     /// The sealer of a version that is known to be one. The first is made when it is first needed, each other by a rotation:
     /// one that is lost must not be replaced by another of its version.
-    async fn sealer_of(&self, version: u32) -> Result<Sealer, SecretsError> {
+    async fn sealer_of(&self, version: u32) -> Result<Arc<Sealer>, SecretsError> {
         let absent = if version == FIRST_VERSION {
             Absent::MakeIt
         } else {
@@ -285,14 +285,14 @@ impl Inner {
     }
 
     /// The sealer of a version; fetched under the lock, so once for all who wait.
-    async fn sealer(&self, version: u32, known: &mut Known, absent: Absent) -> Result<Sealer, SecretsError> {
+    async fn sealer(&self, version: u32, known: &mut Known, absent: Absent) -> Result<Arc<Sealer>, SecretsError> {
         if let Some(sealer) = known.sealers.get(&version) {
-            return Ok(sealer.clone());
+            return Ok(Arc::clone(sealer));
         }
         match self.fetch(version, absent).await {
             Ok(key) => {
-                let sealer = Sealer::of_version(version, &key, self.random.clone());
-                known.sealers.insert(version, sealer.clone());
+                let sealer = Arc::new(Sealer::of_version(version, &key, self.random.clone()));
+                known.sealers.insert(version, Arc::clone(&sealer));
                 Ok(sealer)
             }
             Err(error) => {

@@ -159,6 +159,14 @@ fn calls_are_packed_as_well_as_is_reckoned() {
 }
 
 #[test]
+fn ten_contents_that_ride_as_they_are_are_one_unit() {
+    // The rest of a message whose ids are all as long as they may be, with a trace.
+    const REST_BYTES: usize = 600;
+    let riding = (blob::MAX_PLAIN_BYTES + 5).div_ceil(3) * 4;
+    assert!(10 * (REST_BYTES + riding) <= 64 * 1024, "{riding}");
+}
+
+#[test]
 fn posted_events_are_packed_like_calls() {
     let counts = Counts::built_in().unwrap();
     for payload_bytes in [1000, 8000] {

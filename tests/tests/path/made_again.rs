@@ -115,7 +115,7 @@ fn message(id: &str, endpoint: &Endpoint, accepted_at_ms: i64) -> String {
         replay: None,
         check: false,
         probe: false,
-        content: blob::to_riding(&blob::from_content(&content).unwrap()),
+        content: blob::stored_and_riding(&content).unwrap().1,
         traceparent: None,
         slot_ms: None,
     };

@@ -121,6 +121,8 @@ pub fn expected(counts: &Counts, workload: &Workload, events: u64) -> Expected {
 }
 
 /// Bytes of a delivery's message: a content that is too long does not ride in it.
+///
+/// A short content rides as it is, which is longer; ten of those are one unit all the same (`blob::MAX_PLAIN_BYTES`).
 const fn message_bytes(counts: &Counts, packed: u64) -> u64 {
     let riding = packed.div_ceil(3) * 4;
     if riding > MAX_RIDING {

@@ -74,10 +74,10 @@ fn holds(text: &str, event: &PostedEvent) {
     assert!(json::check(data, json::MAX_DEPTH).is_ok());
     assert!(content.related.len() <= MAX_REFERENCES && content.links.len() <= MAX_REFERENCES);
     // Stored and read again, it is the same.
-    let packed = blob::from_content(content).expect("a content can be packed");
+    let (packed, riding) = blob::stored_and_riding(content).expect("a content can be packed");
     let stored = blob::to_content(&packed).expect("what is packed is read");
     assert_eq!((stored.data.get(), stored.digest()), (data, content.digest()));
-    if let Some(riding) = blob::to_riding(&packed) {
+    if let Some(riding) = riding {
         let rode = blob::from_riding(&riding).expect("what rides is read");
         assert_eq!(rode.digest(), content.digest());
     }

@@ -128,7 +128,7 @@ fn made_one(target: &Target, payload_bytes: usize, numbers: &mut Numbers, now: T
         endpoint_version: 1,
         replay: None,
         check: false,
-        content: blob::to_riding(&blob::from_content(&content)?),
+        content: blob::stored_and_riding(&content)?.1,
         traceparent: None,
         slot_ms: None,
         probe: false,
