@@ -51,17 +51,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(list, "pub(super) static BUILD: &str = {build:?};")?;
     writeln!(list, "pub(super) static FILES: &[File] = &[")?;
     for (n, (path, (kind, bytes))) in files.iter().enumerate() {
-        let (plain, packed) = (out.join(format!("console-{n}")), out.join(format!("console-{n}.gz")));
-        fs::write(&plain, bytes)?;
+        let packed = out.join(format!("console-{n}.gz"));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
         gzip.write_all(bytes)?;
         fs::write(&packed, gzip.finish()?)?;
         let digest = hex(&Sha256::digest(bytes));
         write!(list, "    File {{ path: {path:?}, kind: {kind:?}, digest: {digest:?}, ")?;
-        writeln!(
-            list,
-            "plain: include_bytes!({plain:?}), gzip: include_bytes!({packed:?}) }},"
-        )?;
+        writeln!(list, "gzip: include_bytes!({packed:?}) }},")?;
     }
     writeln!(list, "];")?;
     fs::write(out.join("console.rs"), list)?;

@@ -64,7 +64,7 @@ def template_environment(template: Path) -> dict[str, str]:
         if name == "Variables" and not value:
             variables_at = indent
         elif variables_at is not None:
-            reference = re.fullmatch(r"!Ref (\w+)", value)
+            reference = re.fullmatch(r'(?:!Join \[",", )?!Ref (\w+)\]?', value)
             default = defaults.get(reference[1]) if reference else None
             shaped = NOWHERE if name.endswith(("_URL", "_ORIGIN")) else "start"
             environment[name] = shaped if default is None else default

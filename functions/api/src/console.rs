@@ -1,6 +1,7 @@
 //! The web console: files that are part of the program (`build.rs` lists them), and its shell for every page, which a script
 //! draws. Asks no store and no key: whatever the console shows it asks this API for, like everybody else.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use flate2::read::GzDecoder;
 use redial_domain::frame::FrameAncestors;
 use redial_platform::problem::Problem;
 
@@ -36,8 +38,16 @@ struct File {
     kind: &'static str,
     /// Of its content.
     digest: &'static str,
-    plain: &'static [u8],
+    /// It, packed: as it is, only the few readers want it that take no gzip, and the zip of the function has it once.
     gzip: &'static [u8],
+}
+
+impl File {
+    fn plain(&self) -> std::io::Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        GzDecoder::new(self.gzip).read_to_end(&mut plain)?;
+        Ok(plain)
+    }
 }
 
 /// The pages and files. They are no part of the API, and its description does not have them.
@@ -54,8 +64,10 @@ async fn serve(State(api): State<Arc<Api>>, uri: Uri, asked: HeaderMap) -> Resul
     let tag = format!("\"{}{}\"", file.digest, if packed { "-gz" } else { "" });
     let mut response = if is_known(&asked, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
+    } else if packed {
+        Body::from(file.gzip).into_response()
     } else {
-        Body::from(if packed { file.gzip } else { file.plain }).into_response()
+        Body::from(file.plain().map_err(|_| Problem::internal())?).into_response()
     };
     let is_whole = response.status().is_success();
     let headers = response.headers_mut();

@@ -10,6 +10,9 @@ use redial_domain::retry::RetryPolicy;
 use redial_platform::auth::Authenticator;
 use redial_platform::{Metrics, aws, settings};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();

@@ -9,6 +9,9 @@ use redial_platform::auth::Authenticator;
 use redial_platform::{Metrics, aws, respond};
 use serde_json::value::RawValue;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();

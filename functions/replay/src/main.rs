@@ -5,6 +5,9 @@ use redial_platform::{Metrics, aws};
 use redial_replay::Replay;
 use serde_json::value::RawValue;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();

@@ -7,6 +7,9 @@ use redial_platform::{Metrics, aws};
 use redial_sweeper::{Parts, Sweeper};
 use serde_json::Value;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
