@@ -355,8 +355,11 @@ def script(report: Report) -> None:
         proxies = {name: f"http://127.0.0.2:{canary.port}" for name in PROXIES} | {"NO_PROXY": "", "no_proxy": ""}
         strict.environment = local.environment = proxies
         try:
-            check_urls(report, strict.start())
+            api = strict.start()
+            api.patient = True
+            check_urls(report, api)
             api = local.start()
+            api.patient = True
             tenant = {"allow_unknown_types": True, "max_endpoints": 200}
             assert api.ask("PUT", f"/v1/tenants/{TENANT}", tenant).status in (200, 201)
             check_local_targets(report, api, canary)

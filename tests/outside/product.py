@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -42,11 +43,13 @@ class Answer:
 
 
 class Origin:
-    """An HTTP server. Each thread keeps one connection to it."""
+    """An HTTP server. Each thread keeps one connection to it. One that is `patient` waits as it is told where its key makes more
+    requests than it may, as a script of thousands does."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.key = key
+        self.patient = False
         self.local = threading.local()
 
     def connection(self) -> http.client.HTTPConnection:
@@ -89,6 +92,14 @@ class Origin:
     def ask(self, method: str, path: str, body: object = None) -> Answer:
         """One request and its answer, on a fresh connection if the kept one has ended. `bytes` are sent as they are."""
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        while True:
+            answer = self.ask_once(method, path, raw)
+            if not self.patient or answer.code != "rate_limited":
+                return answer
+            time.sleep(float(answer.headers["retry-after"]))
+
+    def ask_once(self, method: str, path: str, raw: bytes | None) -> Answer:
+        """As `ask`, whatever the answer is."""
         for fresh in (False, True):
             try:
                 self.send(method, path, raw)
