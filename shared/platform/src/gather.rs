@@ -1,6 +1,6 @@
 //! What several callers want at the same moment, asked for in one call. The first goes at once, with whoever else is ready to
-//! ask; what is wanted while that is under way goes together with the next. So nobody waits for company, and a busy process makes a fraction of the
-//! calls. Knows nothing of what is asked, and keeps no order between batches.
+//! ask; what is wanted while that is under way goes together with the next. So nobody waits for company, and a busy process
+//! makes a fraction of the calls. Knows nothing of what is asked, and keeps no order between batches.
 
 use std::collections::VecDeque;
 use std::fmt;
