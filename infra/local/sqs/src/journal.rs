@@ -4,6 +4,7 @@
 mod medium;
 mod open;
 mod rewrite;
+mod syncs;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -93,7 +94,7 @@ pub struct JournalState {
     pub rewrite_error: Option<Arc<JournalError>>,
 }
 
-/// How far the writer is, in bytes appended since the journal was opened.
+/// How far the file is written, and how far it is on disk, in bytes appended since the journal was opened.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
     written: u64,
@@ -233,6 +234,20 @@ impl Shared {
 
     fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever waits how far the file is.
+    fn reached(&self, how_far: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(how_far);
+    }
+
+    /// Tells whoever waits that nothing more comes.
+    fn ended(&self) {
+        self.reached(|progress| progress.ended = true);
+    }
+
+    fn note(&self, change: impl FnOnce(&mut JournalState)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn fail(&self, error: JournalError) {

@@ -40,14 +40,14 @@ impl Sqs {
     /// # Errors
     /// The folder is in use by another process, is not readable, or holds something that is no journal of this version.
     pub async fn open(folder: impl Into<PathBuf>, settings: Settings, now: NowMs) -> Result<Self, JournalError> {
-        Self::open_on(folder, settings, now, |file| Box::new(file)).await
+        Self::open_on(folder, settings, now, |file| Arc::new(file)).await
     }
 
     pub(crate) async fn open_on(
         folder: impl Into<PathBuf>,
         settings: Settings,
         now: NowMs,
-        wrap: impl FnOnce(File) -> Box<dyn Medium> + Send + 'static,
+        wrap: impl FnOnce(File) -> Arc<dyn Medium> + Send + 'static,
     ) -> Result<Self, JournalError> {
         let folder: PathBuf = folder.into();
         let settings = Arc::new(settings);

@@ -27,7 +27,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(
     folder: &Path,
     settings: Arc<Settings>,
-    wrap: impl FnOnce(File) -> Box<dyn Medium>,
+    wrap: impl FnOnce(File) -> Arc<dyn Medium>,
 ) -> Result<Opened, JournalError> {
     let failed = |source| JournalError::Open {
         path: folder.to_owned(),
@@ -56,7 +56,8 @@ pub(crate) fn open(
     shared
         .live_bytes
         .store(engine.stored_bytes(), std::sync::atomic::Ordering::Relaxed);
-    let writer = Writer::new(Arc::clone(&shared), folder.to_owned(), wrap(file), file_bytes, settings);
+    let writer =
+        Writer::new(Arc::clone(&shared), folder.to_owned(), wrap(file), file_bytes, settings).map_err(failed)?;
     let writer = std::thread::Builder::new()
         .name("sqs-journal".to_owned())
         .spawn(|| writer.run())

@@ -1,5 +1,5 @@
-//! The one thread that writes: it takes everything queued, writes it, syncs once for all that wait, then tells them.
-//! After an error it writes nothing more; whoever waited for what is not on disk is told so.
+//! The one thread that writes: it takes everything queued, writes it, and tells whoever waited for that. Those that wait for the
+//! disk it leaves to `syncs`. After an error it writes nothing more; whoever waited for what is not on disk is told so.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -7,16 +7,21 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use super::rewrite::{self, Rewritten};
-use super::{JournalError, JournalState, Medium, Progress, Shared};
+use super::syncs::Syncs;
+use super::{JournalError, Medium, Shared};
 use crate::settings::Settings;
 
 /// The writer's side of a journal.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     folder: PathBuf,
-    medium: Box<dyn Medium>,
+    medium: Arc<dyn Medium>,
+    syncs: Arc<Syncs>,
+    syncing: JoinHandle<()>,
     settings: Arc<Settings>,
-    progress: Progress,
+    /// As [`super::Progress`] counts: what is written, and up to where it was asked for that it be on disk.
+    written: u64,
+    ordered: u64,
     file_bytes: u64,
     rewriting: Option<JoinHandle<Result<Rewritten, JournalError>>>,
     /// After a rewrite that failed, the size from which to try again.
@@ -33,29 +38,35 @@ struct Batch {
 }
 
 impl Writer {
+    /// Starts the thread that syncs.
     pub(super) fn new(
         shared: Arc<Shared>,
         folder: PathBuf,
-        medium: Box<dyn Medium>,
+        medium: Arc<dyn Medium>,
         file_bytes: u64,
         settings: Arc<Settings>,
-    ) -> Self {
-        let progress = Progress::default();
-        Self {
+    ) -> std::io::Result<Self> {
+        let syncs = Arc::new(Syncs::new(Arc::clone(&medium)));
+        let (its_own, told) = (Arc::clone(&syncs), Arc::clone(&shared));
+        let syncing = std::thread::Builder::new().name("sqs-sync".to_owned());
+        Ok(Self {
+            syncing: syncing.spawn(move || its_own.run(&told))?,
             shared,
             folder,
             medium,
+            syncs,
             settings,
-            progress,
+            written: 0,
+            ordered: 0,
             file_bytes,
             rewriting: None,
             retry_at_bytes: 0,
-        }
+        })
     }
 
     pub(super) fn run(mut self) {
         // Told on every way out, a panic included: nobody may wait for a writer that is gone.
-        let ended = Ended(Arc::clone(&self.shared));
+        let ended = Ended(Arc::clone(&self.shared), Arc::clone(&self.syncs));
         loop {
             self.rewrite_if_due();
             let batch = self.next_batch();
@@ -71,6 +82,9 @@ impl Writer {
                 break;
             }
         }
+        self.syncs.end();
+        // If it panicked, it has told everybody.
+        let _ = self.syncing.join();
         drop(ended);
         if let Some(rewriting) = self.rewriting.take() {
             // Its file has no name yet; the next opening removes it.
@@ -80,11 +94,7 @@ impl Writer {
 
     fn next_batch(&self) -> Batch {
         let mut pending = self.shared.pending();
-        while pending.bytes.is_empty()
-            && pending.sync_to <= self.progress.synced
-            && !pending.closing
-            && !pending.rewritten
-        {
+        while pending.bytes.is_empty() && pending.sync_to <= self.ordered && !pending.closing && !pending.rewritten {
             pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
         }
         Batch {
@@ -105,24 +115,16 @@ impl Writer {
             self.medium.append(&batch.bytes).map_err(JournalError::Write)?;
             self.file_bytes += batch.bytes.len() as u64;
             self.shared.file_bytes.store(self.file_bytes, Ordering::Release);
-            self.progress.written = batch.end;
-            self.shared.progress.send_replace(self.progress);
+            self.written = batch.end;
         }
-        if batch.sync_to > self.progress.synced || (batch.closing && self.progress.written > self.progress.synced) {
-            self.medium.sync().map_err(JournalError::Sync)?;
-            self.note(|state| state.syncs += 1);
-            self.synced();
+        let wanted = if batch.closing { self.written } else { batch.sync_to };
+        self.ordered = self.ordered.max(wanted);
+        // First the disk, which takes longer.
+        self.syncs.order(self.written, self.ordered);
+        if !batch.bytes.is_empty() {
+            self.shared.reached(|progress| progress.written = batch.end);
         }
         Ok(())
-    }
-
-    fn synced(&mut self) {
-        self.progress.synced = self.progress.written;
-        self.shared.progress.send_replace(self.progress);
-    }
-
-    fn note(&self, change: impl FnOnce(&mut JournalState)) {
-        change(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Starts a rewrite when garbage dominates: the file then stays below twice the live bytes plus the setting.
@@ -158,14 +160,16 @@ impl Writer {
         let finished = finished.and_then(|rewritten| rewritten.catch_up(&self.folder, self.file_bytes));
         match finished {
             Ok(rewritten) => {
+                self.syncs.hold();
                 // From the rename on the old file is no more: a failure here is a failure of the journal.
                 let (file, bytes) = rewritten.publish(&self.folder)?;
-                self.medium = Box::new(file);
+                self.medium = Arc::new(file);
+                self.syncs.go_on(Some(Arc::clone(&self.medium)));
                 self.file_bytes = bytes;
                 self.shared.file_bytes.store(bytes, Ordering::Release);
                 self.retry_at_bytes = 0;
-                self.synced();
-                self.note(|state| {
+                self.shared.reached(|progress| progress.synced = self.written);
+                self.shared.note(|state| {
                     state.rewrites += 1;
                     state.rewrite_error = None;
                 });
@@ -177,18 +181,19 @@ impl Writer {
 
     fn rewrite_failed(&mut self, error: JournalError) {
         self.retry_at_bytes = self.file_bytes.saturating_add(self.settings.garbage_bytes);
-        self.note(|state| state.rewrite_error = Some(Arc::new(error)));
+        self.shared.note(|state| state.rewrite_error = Some(Arc::new(error)));
     }
 }
 
 /// Tells the waiters that the writer is gone.
-struct Ended(Arc<Shared>);
+struct Ended(Arc<Shared>, Arc<Syncs>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(JournalError::Closed);
         }
-        self.0.progress.send_modify(|progress| progress.ended = true);
+        self.1.end();
+        self.0.ended();
     }
 }
