@@ -6,8 +6,8 @@
 //! [`worker`] syncs the log once for all the writes that wait, before any of them is answered. That is enough:
 //! - A commit is its frames in the log. Recovery takes the log from its start up to the last commit whose chained
 //!   checksums are right, so what a synced log holds is there again, in order, however the rest looks.
-//! - A checkpoint (run by a commit that finds 1,000 pages in the log; `walCheckpoint` in SQLite's wal.c) syncs the log
-//!   before it copies pages into the database file, and syncs that file before it declares them copied, in NORMAL
+//! - A checkpoint (run by [`checkpoint`], and by a commit that finds very many pages in the log; `walCheckpoint` in SQLite's
+//!   wal.c) syncs the log before it copies pages into the database file, and syncs that file before it declares them copied, in NORMAL
 //!   too. Only then may the log be begun anew, and its new header is synced before frames follow (`syncHeader`, same
 //!   file). So at every moment a settled commit is in the synced database file or in the synced log, and syncing the
 //!   database file is SQLite's own business.
@@ -18,12 +18,14 @@
 //!   both files' names are on disk.
 //!
 //! The database file itself must not be opened beside SQLite: closing any descriptor of it drops the process's POSIX
-//! locks on it. The log and our lock file carry no such locks.
+//! locks on it. The log and our lock file carry no such locks. A second connection of the same SQLite, which [`checkpoint`] has,
+//! shares its descriptors with the first.
 //!
 //! # Who can read it
 //! Its owner alone, whatever the umask and the folder: the database is made, empty, before SQLite opens it, and SQLite makes
 //! the log and the shared memory with the mode of the database (`findCreateFileMode`, `unixOpenSharedMemory`; os_unix.c).
 
+mod checkpoint;
 mod description;
 mod expiry;
 mod operation;
@@ -49,6 +51,7 @@ pub use worker::StorageFailure;
 
 use crate::connector::{Answer, Service};
 use crate::private;
+use checkpoint::{AFTER_WRITES, Checkpoints};
 use expiry::Expiring;
 use operation::Operation;
 use worker::{Call, Executor, MAX_UNSETTLED, Settler, State};
@@ -95,6 +98,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the engine says.
         source: Box<DynoxideError>,
+    },
+    /// It could be opened, but not once more.
+    #[error("the database {} cannot be opened a second time", .path.display())]
+    Second {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: Box<rusqlite::Error>,
     },
     /// The log cannot be opened or synced, so nothing could be promised.
     #[error("the log {} cannot be written to disk", .path.display())]
@@ -153,7 +164,23 @@ impl Dynamo {
                 source: Box::new(source),
             })?;
         let log = open_log(&folder)?;
-        Self::start(db, Some(move || log.sync_data()), Some(lock))
+        let checkpoints = Checkpoints::open(&file).map_err(|source| OpenError::Second {
+            path: file,
+            source: Box::new(source),
+        })?;
+        // One that is not taken yet will copy these pages too.
+        let (due, told) = sync_channel(1);
+        let mut last = 0;
+        let sync = move |writes| {
+            log.sync_data()?;
+            if writes >= last + AFTER_WRITES {
+                last = writes;
+                let _ = due.try_send(());
+            }
+            Ok(())
+        };
+        let copying = thread("dynamodb-copy", move || checkpoints.run(&told))?;
+        Self::start(db, Some((sync, copying)), Some(lock))
     }
 
     /// A database in memory, for tests: nothing is durable.
@@ -165,17 +192,19 @@ impl Dynamo {
             path: PathBuf::from(":memory:"),
             source: Box::new(source),
         })?;
-        Self::start(db, None::<fn() -> io::Result<()>>, None)
+        Self::start(db, None::<(fn(u64) -> io::Result<()>, _)>, None)
     }
 
-    fn start<S>(db: Database, sync: Option<S>, lock: Option<File>) -> Result<Self, OpenError>
+    /// With what syncs the log, and the thread that copies it as long as that is there.
+    fn start<S>(db: Database, durable: Option<(S, JoinHandle<()>)>, lock: Option<File>) -> Result<Self, OpenError>
     where
-        S: FnMut() -> io::Result<()> + Send + 'static,
+        S: FnMut(u64) -> io::Result<()> + Send + 'static,
     {
         let state = Arc::new(State::new());
         let mut threads = Vec::new();
-        let unsettled = match sync {
-            Some(sync) => {
+        let unsettled = match durable {
+            Some((sync, copying)) => {
+                threads.push(copying);
                 let (unsettled, executed) = sync_channel(MAX_UNSETTLED);
                 let settler = Settler::new(Arc::clone(&state), executed, sync);
                 threads.push(thread("dynamodb-sync", move || settler.run())?);

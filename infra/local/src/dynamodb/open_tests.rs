@@ -13,17 +13,36 @@ use super::*;
 #[tokio::test]
 async fn everything_acknowledged_is_there_after_closing_and_opening_again() {
     let folder = TempDir::new().unwrap();
-    // More than a thousand pages of log, so that a checkpoint lies in between; and a part that only the log holds.
+    // So many writes that a checkpoint lies in between, and a part that only the log holds.
     for round in 0..3 {
         let (dynamo, client) = on_disk(folder.path()).await;
-        let puts = (0..100).map(|i| put_new(&client, format!("item-{round}-{i}"), "x".repeat(20_000)));
+        let puts = (0..200).map(|i| put_new(&client, format!("item-{round}-{i}"), "x".repeat(20_000)));
         assert!(futures_util::future::join_all(puts).await.iter().all(Result::is_ok));
         assert!(dynamo.health().is_none());
     }
     let (_dynamo, client) = on_disk(folder.path()).await;
-    for name in (0..3).flat_map(|round| (0..100).map(move |i| format!("item-{round}-{i}"))) {
+    for name in (0..3).flat_map(|round| (0..200).map(move |i| format!("item-{round}-{i}"))) {
         assert!(get(&client, &name).await.is_some(), "{name} is lost");
     }
+}
+
+#[tokio::test]
+async fn what_is_written_is_copied_from_the_log_while_the_database_is_open() {
+    let folder = TempDir::new().unwrap();
+    let (_dynamo, client) = on_disk(folder.path()).await;
+    let database = || std::fs::metadata(folder.path().join(DATABASE_FILE)).unwrap().len();
+    let made = database();
+    // Some 7 MB, far less than what a commit copies itself.
+    let puts = (0..=AFTER_WRITES).map(|i| put_new(&client, format!("item-{i}"), "x".repeat(50_000)));
+    assert!(futures_util::future::join_all(puts).await.iter().all(Result::is_ok));
+    // Nobody says when it is done.
+    tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        while database() < made + 5_000_000 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 /// Names and modes of what lies in a folder.

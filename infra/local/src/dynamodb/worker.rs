@@ -192,11 +192,11 @@ impl Executor {
 pub(super) struct Settler<S> {
     state: Arc<State>,
     executed: Receiver<Executed>,
-    /// Returns when everything that was written to the log before is on disk.
+    /// Returns when everything that was written to the log before is on disk; told how many writes that are at least.
     sync: S,
 }
 
-impl<S: FnMut() -> io::Result<()>> Settler<S> {
+impl<S: FnMut(u64) -> io::Result<()>> Settler<S> {
     pub(super) const fn new(state: Arc<State>, executed: Receiver<Executed>, sync: S) -> Self {
         Self { state, executed, sync }
     }
@@ -211,9 +211,10 @@ impl<S: FnMut() -> io::Result<()>> Settler<S> {
         let Ok(first) = self.executed.recv() else { return false };
         let mut batch = vec![first];
         batch.extend(self.executed.try_iter());
+        let writes = batch.last().map_or(0, |last| last.writes);
         // Everything in the batch was written before this sync began, for the executor sends after it wrote.
         if !self.state.is_lost()
-            && let Err(error) = (self.sync)()
+            && let Err(error) = (self.sync)(writes)
         {
             self.state.lose(StorageFailure::Sync(Arc::new(error)));
         }
@@ -223,7 +224,6 @@ impl<S: FnMut() -> io::Result<()>> Settler<S> {
             }
             return true;
         }
-        let writes = batch.last().map_or(0, |last| last.writes);
         self.state.on_disk.store(writes, Ordering::Release);
         for executed in batch {
             send(executed.reply, executed.answer);

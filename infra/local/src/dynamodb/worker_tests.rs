@@ -12,7 +12,7 @@ use super::*;
 /// An executor and a settler without threads. `synced` counts the syncs; a sync fails while `disk_is_full`.
 struct Bench<'a> {
     executor: Executor,
-    settler: Settler<Box<dyn FnMut() -> io::Result<()> + 'a>>,
+    settler: Settler<Box<dyn FnMut(u64) -> io::Result<()> + 'a>>,
     state: Arc<State>,
 }
 
@@ -26,7 +26,7 @@ fn bench(disk: &Disk) -> Bench<'_> {
     let state = Arc::new(State::new());
     let (unsettled, executed) = sync_channel(MAX_UNSETTLED);
     let db = Database::memory().unwrap();
-    let sync: Box<dyn FnMut() -> io::Result<()>> = Box::new(|| {
+    let sync: Box<dyn FnMut(u64) -> io::Result<()>> = Box::new(|_| {
         *disk.syncs.borrow_mut() += 1;
         if *disk.fails.borrow() {
             Err(io::ErrorKind::StorageFull.into())
