@@ -65,6 +65,9 @@ struct Incoming {
     warnings: Vec<Warning>,
 }
 
+/// What a request's events came to, in their order, and when that was.
+type ReceivedAt = (Vec<Result<Incoming, Answer>>, Timestamp);
+
 impl Ingest {
     /// Accepts with these clients.
     #[must_use]
@@ -92,17 +95,22 @@ impl Ingest {
     /// # Errors
     /// A [`Problem`] for a body that is no batch of events at all, or if nothing could be stored. What is wrong with one
     /// event is in its [`Answer`].
-    pub(crate) async fn accept(&self, body: &[u8], noted: Noted<'_>) -> Result<Accepted, Problem> {
-        match Posted::parse(body)? {
-            Posted::Single(text) => {
-                let mut answers = self.accept_all(&[text], noted).await?;
-                Ok(Accepted::Single(answers.pop().ok_or_else(Problem::internal)?))
-            }
-            Posted::Batch(texts) => Ok(Accepted::Batch(self.accept_all(&texts, noted).await?)),
+    pub(crate) async fn accept<B: AsRef<[u8]>>(&self, body: B, noted: Noted<'_>) -> Result<Accepted, Problem> {
+        let (received, is_batch) = match Posted::parse(body.as_ref())? {
+            Posted::Single(text) => (self.receive_all(&[text]).await?, false),
+            Posted::Batch(texts) => (self.receive_all(&texts).await?, true),
+        };
+        // It may have megabytes, and all that matters of them is in what is stored.
+        drop(body);
+        let mut answers = self.store_all(received, noted).await?;
+        if is_batch {
+            return Ok(Accepted::Batch(answers));
         }
+        Ok(Accepted::Single(answers.pop().ok_or_else(Problem::internal)?))
     }
 
-    async fn accept_all(&self, texts: &[&str], noted: Noted<'_>) -> Result<Vec<Answer>, Problem> {
+    /// Reads events, checks and matches them, and makes what will be stored of each.
+    async fn receive_all(&self, texts: &[&str]) -> Result<ReceivedAt, Problem> {
         let posted: Vec<Result<PostedEvent, Problem>> = texts
             .iter()
             .map(|text| PostedEvent::parse(text).map_err(Problem::from))
@@ -110,17 +118,19 @@ impl Ingest {
         let tenants = posted.iter().flatten().map(|event| &event.tenant).collect();
         let configs = Configs::read(&self.cache, tenants).await?;
         let mut check = self.types.for_request(posted.iter().flatten(), &configs).await;
+        // Not before the configurations: a tenant that was made meanwhile would be younger than its events.
         let now = self.clock.now();
-        let incoming: Vec<Result<Incoming, Answer>> = posted
-            .into_iter()
-            .zip(texts)
-            .map(|(posted, text)| {
-                let posted = posted.map_err(|error| Answer::Refused { id: id_of(text), error })?;
-                let id = posted.id.clone();
-                self.receive(posted, &configs, &mut check, now)
-                    .map_err(|error| refused(id.as_ref(), error))
-            })
-            .collect();
+        let received = posted.into_iter().zip(texts).map(|(posted, text)| {
+            let posted = posted.map_err(|error| Answer::Refused { id: id_of(text), error })?;
+            let id = posted.id.clone();
+            self.receive(posted, &configs, &mut check, now)
+                .map_err(|error| refused(id.as_ref(), error))
+        });
+        Ok((received.collect(), now))
+    }
+
+    /// Stores what was received, sends its deliveries, and answers.
+    async fn store_all(&self, (incoming, now): ReceivedAt, noted: Noted<'_>) -> Result<Vec<Answer>, Problem> {
         self.note_active(incoming.iter().flatten().map(|i| i.event.tenant.clone()).collect(), now)
             .await?;
         self.store.put_time_rows(&own_ids(&incoming)).await?;

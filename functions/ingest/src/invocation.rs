@@ -51,14 +51,12 @@ impl Invocation {
             let traceparent = custom.and_then(|custom| Traceparent::parse(custom.get("traceparent")?));
             return Ok(self.direct(event.payload.get(), traceparent.as_ref()).await?);
         }
-        let payload: LambdaRequest = serde_json::from_str(event.payload.get())?;
+        let LambdaEvent { payload: text, context } = event;
+        let payload: LambdaRequest = serde_json::from_str(text.get())?;
+        // It may have megabytes, which the request has too.
+        drop(text);
         let mut adapter = Adapter::from(self.router.clone());
-        let response = adapter
-            .call(LambdaEvent {
-                payload,
-                context: event.context,
-            })
-            .await?;
+        let response = adapter.call(LambdaEvent { payload, context }).await?;
         Ok(serde_json::to_value(response)?)
     }
 

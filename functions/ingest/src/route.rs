@@ -149,6 +149,6 @@ impl Ingress {
                 "a request may have at most 4 MiB",
             )
         })?;
-        self.ingest.accept(&body, noted).await
+        self.ingest.accept(body, noted).await
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use redial_domain::Timestamp;
 
@@ -137,6 +138,16 @@ struct Outgoing {
     delay_s: i32,
 }
 
+impl Outgoing {
+    fn of(message: &DeliveryMessage, now: Timestamp) -> Result<Self, QueueError> {
+        Ok(Self {
+            group: message.endpoint.to_string(),
+            body: serde_json::to_string(message)?,
+            delay_s: message.slot().map_or(0, |slot| pace::delay_s(slot, now)),
+        })
+    }
+}
+
 impl Queues {
     /// The queues at these URLs.
     #[must_use]
@@ -161,29 +172,35 @@ impl Queues {
     }
 
     /// Sends deliveries to the delivery queue, ten at a time and at most 1 MiB; the endpoint is the message group, so that
-    /// a busy endpoint does not delay a quiet one. One with a slot that is later than `now` is received when that has come,
-    /// up to a second before it.
+    /// a busy endpoint does not delay a quiet one. One with a slot that is later than `now` is received shortly before that
+    /// ([`pace::delay_s`]).
     ///
     /// # Errors
     /// [`QueueError`] if some message was not taken; others may have been.
     pub async fn send_deliveries(&self, messages: &[DeliveryMessage], now: Timestamp) -> Result<(), QueueError> {
-        let outgoing = messages.iter().map(|message| {
-            Ok(Outgoing {
-                group: message.endpoint.to_string(),
-                body: serde_json::to_string(message)?,
-                delay_s: message.slot().map_or(0, |slot| pace::delay_s(slot, now)),
-            })
-        });
-        let outgoing = outgoing.collect::<Result<Vec<Outgoing>, QueueError>>()?;
-        // A batch that fails does not keep the others back.
-        let sent = futures_util::stream::iter(outgoing.into_iter().map(|message| self.deliveries.ask(message)));
-        let sent: Vec<_> = sent.buffer_unordered(CONCURRENT_MESSAGES).collect().await;
-        let failed = sent.into_iter().find_map(|sent| match sent {
-            Some(Ok(())) => None,
-            Some(Err(error)) => Some(QueueError::Together(error)),
-            None => Some(QueueError::Lost),
-        });
-        failed.map_or(Ok(()), Err)
+        let (mut sending, mut sent) = (FuturesUnordered::new(), Ok(()));
+        for message in messages {
+            if sending.len() >= CONCURRENT_MESSAGES
+                && let Some(one) = sending.next().await
+            {
+                sent = sent.and(one);
+            }
+            // Written when its turn has come: all of a large request at once would be megabytes once more.
+            sending.push(self.send_delivery(Outgoing::of(message, now)));
+        }
+        // What fails does not keep the others back.
+        while let Some(one) = sending.next().await {
+            sent = sent.and(one);
+        }
+        sent
+    }
+
+    async fn send_delivery(&self, outgoing: Result<Outgoing, QueueError>) -> Result<(), QueueError> {
+        match self.deliveries.ask(outgoing?).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(QueueError::Together(error)),
+            None => Err(QueueError::Lost),
+        }
     }
 
     /// Sends a replay job, or an erasure, to whoever works on them; the tenant is the message group, so that one with many does
