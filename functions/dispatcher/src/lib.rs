@@ -34,6 +34,7 @@ use redial_platform::{Clock, Random, Store, batch, failpoint};
 
 use crate::contents::Contents;
 use crate::health::{Concluded, Watch};
+use crate::stalled::Stalls;
 pub use crate::tally::Who;
 use crate::under_way::{Lane, Place, Requests};
 
@@ -53,6 +54,7 @@ pub struct Dispatcher {
     metrics: Metrics,
     watch: Watch,
     under_way: Requests,
+    stalls: Stalls,
 }
 
 /// What the records of one batch share.
@@ -107,6 +109,7 @@ impl Dispatcher {
             metrics: parts.metrics,
             watch,
             under_way: Requests::default(),
+            stalls: Stalls::default(),
         }
     }
 

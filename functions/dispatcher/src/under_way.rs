@@ -14,6 +14,8 @@ mod tests;
 
 /// How long a request may be unanswered before it counts, in milliseconds: far longer than most receivers take.
 pub(crate) const UNANSWERED_MS: i64 = 500;
+/// How long so many must be unanswered that nobody waits any more to see whether one is answered now, in milliseconds.
+const HANGING_MS: i64 = 1_000;
 /// Unanswered requests of one endpoint from which on no further one is begun.
 const MAX_UNANSWERED: usize = 10;
 /// How many times as many batches as are left a tenant may take for endpoints that answer soon. For one that has requests
@@ -57,6 +59,8 @@ pub(crate) enum Answer {
     NotYet,
     /// No: its endpoint leaves requests unanswered, and it or its tenant has too many of them.
     No,
+    /// No, and not soon either: its endpoint has left too many unanswered for long.
+    Hangs,
 }
 
 /// The requests that are under way. Cheap to clone; clones share them.
@@ -98,10 +102,11 @@ impl Standing {
         }
     }
 
-    fn unanswered(&self, endpoint: &EndpointId, now: Timestamp) -> usize {
+    /// Requests of an endpoint that have been unanswered for at least so many milliseconds.
+    fn unanswered(&self, endpoint: &EndpointId, least_ms: i64, now: Timestamp) -> usize {
         let of_endpoint = self.of_endpoint.get(endpoint).map(Vec::as_slice).unwrap_or_default();
         let since = of_endpoint.iter().filter_map(|(_, since)| *since);
-        since.filter(|since| now.millis_since(*since) >= UNANSWERED_MS).count()
+        since.filter(|since| now.millis_since(*since) >= least_ms).count()
     }
 
     /// Whether another request may be begun, and if not, whether that may change soon.
@@ -112,9 +117,10 @@ impl Standing {
         endpoint: &EndpointId,
         now: Timestamp,
     ) -> Result<(), Answer> {
-        let unanswered = self.unanswered(endpoint, now);
+        let unanswered = self.unanswered(endpoint, UNANSWERED_MS, now);
         if unanswered >= MAX_UNANSWERED {
-            return Err(Answer::No);
+            let hangs = self.unanswered(endpoint, HANGING_MS, now) >= MAX_UNANSWERED;
+            return Err(if hangs { Answer::Hangs } else { Answer::No });
         }
         let taken = self.taken(place.lane);
         let left = place.lane.places().saturating_sub(taken.all.len());

@@ -35,6 +35,9 @@ fn ten_unanswered_requests_stall_their_endpoint_and_no_other() {
     under_way.push(ask("ep_1", LATE.plus_millis(-1)));
     assert!(under_way.iter().all(|answer| matches!(answer, Answer::Begun(_))));
     assert!(matches!(ask("ep_1", LATE), Answer::No));
+    let after_ms = |ms| BEGAN.plus_millis(ms);
+    assert!(matches!(ask("ep_1", after_ms(HANGING_MS - 1)), Answer::No));
+    assert!(matches!(ask("ep_1", after_ms(HANGING_MS)), Answer::Hangs));
     assert!(matches!(ask("ep_2", LATE), Answer::Begun(_)));
     drop(under_way);
     assert!(matches!(ask("ep_1", LATE), Answer::Begun(_)));
@@ -48,7 +51,7 @@ fn one_that_has_not_left_yet_is_not_waited_for() {
     let who = (&TenantId::parse("acme").unwrap(), &EndpointId::parse("ep_1").unwrap());
     let place = waiting.place(Lane::First);
     let asked: Vec<Answer> = (0..11).map(|_| waiting.begin(place, who, false, BEGAN)).collect();
-    assert_eq!(waiting.standing().unanswered(who.1, LATE), 0);
+    assert_eq!(waiting.standing().unanswered(who.1, UNANSWERED_MS, LATE), 0);
     assert!(matches!(waiting.begin(place, who, false, LATE), Answer::Begun(_)));
     drop(asked);
 }
