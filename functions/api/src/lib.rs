@@ -206,10 +206,13 @@ pub fn router(api: Arc<Api>) -> axum::Router {
         .merge(console::routes())
         .method_not_allowed_fallback(respond::method_not_allowed)
         .fallback(respond::no_route)
-        .layer(axum::middleware::from_fn(respond::guarded))
-        .layer(axum::middleware::from_fn(integration::enveloped))
-        .layer(axum::middleware::from_fn(audit::audited))
-        .layer(axum::middleware::from_fn_with_state(counted, respond::counted))
+        // The first is the outermost. One layer of four: each layer makes every route anew, at each start of a function.
+        .layer((
+            axum::middleware::from_fn_with_state(counted, respond::counted),
+            axum::middleware::from_fn(audit::audited),
+            axum::middleware::from_fn(integration::enveloped),
+            axum::middleware::from_fn(respond::guarded),
+        ))
         .with_state(api)
 }
 
