@@ -1,8 +1,9 @@
 """The deployed product, from `sam deploy` to `sam delete`, in an AWS that others wrote. `run` starts it on its own stage.
 
 Sends a day of calls through the deployed ingest URL, judges every delivery, walks an endpoint down the ladder to dead,
-replays it by invoking the function, uses both other ways in, tests an endpoint, and reads what the functions logged. The binaries and the
-template are those that are deployed; what differs from a real account is listed in docs/DEPLOY.md.
+replays it by invoking the function, uses both other ways in, tests an endpoint, reads what the functions logged and how much
+memory they hold. The binaries and the template are those that are deployed; what differs from a real account is listed in
+docs/DEPLOY.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import ledger
 from checks import Report, run, wait_until
 from differences import grant_batches, iam_request, number_concurrency, without_metric_math
 from emulator import Emulator
+from memory import Peaks, check_memory
 from product import ANSWER_S, BINARY, ROOT, Origin
 from stack import NAME, Stack
 from stage import RECEIVER, Front, prepare
@@ -367,7 +369,7 @@ def check_delete(report: Report, it: Deployment) -> None:
 
 def script(report: Report, built: Path, tools: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        began = time.monotonic()
+        began, peaks = time.monotonic(), Peaks()
         it = Deployment(Path(temporary), built, tools)
         try:
             took = f"{time.monotonic() - began:.0f} s"
@@ -380,6 +382,7 @@ def script(report: Report, built: Path, tools: Path) -> None:
             check_ways_in(report, it)
             check_test_call(report, it)
             check_logs(report, it)
+            check_memory(report, it, peaks)
             check_delete(report, it)
         finally:
             it.emulator.stop()
