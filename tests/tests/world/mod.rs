@@ -58,6 +58,8 @@ pub fn nothing_was_denied(gate: &Gate) {
 
 /// When the clock of every world starts.
 const START: &str = "2026-11-20T05:00:30Z";
+/// How long what comes up while something sleeps is worked on, in milliseconds.
+const SETTLED_MS: i64 = 2_000;
 
 pub struct World {
     machine: Machine,
@@ -267,9 +269,15 @@ impl World {
         json!(self.clock.now())
     }
 
-    /// Works on everything that can be received at the clock's time.
+    /// Works on everything that can be received at the clock's time. Time passes while the dispatcher sleeps until a moment, and
+    /// the next message of a line may come meanwhile: of those it works on what comes within two seconds.
     pub async fn settle(&self) {
-        loop {
+        self.settle_by(self.clock.now().plus_millis(SETTLED_MS)).await;
+    }
+
+    /// The same, until the clock is past a moment. What can be received then waits for the next time.
+    async fn settle_by(&self, until: Timestamp) {
+        while self.clock.now() <= until {
             let letters = self.machine.step_queue("DeadLetterQueue").await.unwrap();
             self.dead_letters.fetch_add(letters, Ordering::SeqCst);
             let mut worked = letters;
@@ -291,7 +299,7 @@ impl World {
     /// Lets time pass from one deadline of the queues to the next, until nothing waits in them.
     pub async fn run_to_the_end(&self) {
         loop {
-            self.settle().await;
+            self.settle_by(Timestamp::from_millis(i64::MAX)).await;
             if self.machine.advance_to_next_deadline().is_none() {
                 return;
             }
@@ -302,14 +310,14 @@ impl World {
     pub async fn pass_ms(&self, ms: i64) {
         let until = self.clock.now().plus_millis(ms);
         loop {
-            self.settle().await;
+            self.settle_by(until).await;
             match self.machine.next_deadline().filter(|deadline| *deadline <= until) {
                 Some(deadline) => self.machine.advance_to(deadline),
                 None => break,
             }
         }
         self.machine.advance_to(until);
-        self.settle().await;
+        self.settle_by(until).await;
     }
 
     /// Lets time pass in which nothing is worked on, as if no function had a place to run.
