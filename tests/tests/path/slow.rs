@@ -98,7 +98,7 @@ async fn a_slow_endpoint_gets_everything_apart_and_its_neighbours_at_once() {
     assert_eq!(world.get(&path(&neighbour, "/health")).await["slow"], Value::Null);
 
     let ids = post(&world, "first", 100).await;
-    world.pass_ms(0).await;
+    world.step_together("DeliveryQueue", 30).await;
     assert_eq!(world.requests(&neighbour).len(), 100);
     assert!(world.requests(&slow).len() <= 2, "{}", world.requests(&slow).len());
     minutes(&world, 3).await;
