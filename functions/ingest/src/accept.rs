@@ -15,6 +15,7 @@ use redial_platform::store::config::TenantConfig;
 use redial_platform::store::events::{PutEvent, StoredEvent};
 use redial_platform::store::{Store, StoreError};
 use redial_platform::{Clock, Random, blob, cache::ConfigCache, failpoint, keys};
+use tokio::sync::Semaphore;
 
 use crate::answer::{Accepted, Answer, accepted, id_of, refused};
 use crate::check::{Check, EventTypes, Warning};
@@ -25,6 +26,9 @@ use crate::noted::Noted;
 
 /// Events of one request that are written at once.
 const CONCURRENT_PUTS: usize = 32;
+/// KiB of packed content that are written at once: on its way to the table a content is there three times, and four megabytes of
+/// large events would be twelve.
+const KIB_AT_ONCE: usize = 1_024;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * keys::HOUR_MS;
 
@@ -158,11 +162,15 @@ impl Ingest {
             let event = incoming.as_ref().ok().map(|incoming| &incoming.event);
             event.is_none_or(|event| seen.insert((event.tenant.clone(), event.id.clone())))
         });
-        let mut answered = Vec::new();
+        let (mut answered, room) = (Vec::new(), &Semaphore::new(KIB_AT_ONCE));
         for part in [firsts, repeats] {
             let stored = part.into_iter().map(|(place, incoming)| async move {
                 let answered = match incoming {
-                    Ok(incoming) => self.put_or_refuse(incoming, noted).await,
+                    Ok(incoming) => {
+                        // Nobody closes it; and without room it is written all the same.
+                        let _room = room.acquire_many(kib(&incoming.event)).await.ok();
+                        self.put_or_refuse(incoming, noted).await
+                    }
                     Err(answer) => (answer, Vec::new()),
                 };
                 (place, answered)
@@ -291,6 +299,12 @@ impl Ingest {
         .at("id");
         Ok((refused(Some(&event.id), problem), Vec::new()))
     }
+}
+
+/// KiB of an event's packed content; never more than there is room for.
+fn kib(event: &StoredEvent) -> u32 {
+    let kib = event.packed.len().div_ceil(1024).min(KIB_AT_ONCE);
+    u32::try_from(kib).unwrap_or(1)
 }
 
 /// The events that need a time row, each key once: a batch may name one id twice.

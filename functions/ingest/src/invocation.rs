@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Service as _};
 use lambda_runtime::{Error, LambdaEvent};
@@ -52,7 +53,9 @@ impl Invocation {
             return Ok(self.direct(event.payload.get(), traceparent.as_ref()).await?);
         }
         let LambdaEvent { payload: text, context } = event;
-        let payload: LambdaRequest = serde_json::from_str(text.get())?;
+        // A function URL's requests have this form. Read as it, and not as whichever fits, which would copy all of it first.
+        // <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>
+        let payload = LambdaRequest::ApiGatewayV2(serde_json::from_str::<ApiGatewayV2httpRequest>(text.get())?);
         // It may have megabytes, which the request has too.
         drop(text);
         let mut adapter = Adapter::from(self.router.clone());
