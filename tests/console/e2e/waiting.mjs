@@ -5,8 +5,10 @@ import { until } from '../lib/world.mjs';
 
 /** Failures in a row that put an endpoint on hold: docs/LIMITS.md. */
 const TO_HOLD = 10;
-/** Events that are held after that: more than one a second can drain while a page is looked at. */
-const HELD = 40;
+/** Events that are held after that: more than wait in the queue at one a second (120 s, docs/LIMITS.md); the rest is held until then. */
+const HELD = 150;
+/** Most deliveries of a page. */
+const PAGE = 100;
 /** A wait before the next attempt that is longer than any test, in seconds. */
 const LONG_S = 3600;
 
@@ -33,7 +35,7 @@ async function onHold(world, name) {
   await until('the endpoint is on hold', async () =>
     (await world.api.do('GET', `/v1/tenants/${tenant}/endpoints/${endpoint.id}`)).hold !== null);
   await Promise.all(Array.from({ length: HELD }, (_, n) => world.post(tenant, 'call.ended', `held_${n}`)));
-  const held = await world.deliveries(tenant, 'held', HELD);
+  const held = await world.deliveries(tenant, 'held', PAGE);
   return { tenant, endpoint, delivery: held.find((one) => one.attempts.length === 0) };
 }
 
