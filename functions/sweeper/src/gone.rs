@@ -108,6 +108,7 @@ mod tests {
             open: is_open.then(|| (Timestamp::default(), redial_domain::hold::HoldReason::FailuresInRow)),
             probes: 0,
             drain_looks,
+            let_go_at: None,
             drain: None,
             due_at: None,
             forgiven_at: None,

@@ -9,12 +9,16 @@ use redial_platform::pace;
 use redial_platform::store::StoreError;
 use redial_platform::store::config::TenantConfig;
 use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
+use redial_platform::store::health::Health;
 
 use crate::Sweeper;
 use crate::due::Turn;
 
 /// How long a delivery sent from the table may be under way before it is sent again, in milliseconds.
 pub(crate) const SENT_LEASE_MS: i64 = 900_000;
+/// How long before the last look at what is held for an endpoint something may still be added, in milliseconds: far longer than
+/// until an index shows what was written.
+const SEEN_MS: i64 = 30_000;
 
 impl Sweeper {
     /// Marks a due delivery as sent and makes its message; `None` if somebody else has moved it on, it is final, or its slot
@@ -25,7 +29,7 @@ impl Sweeper {
         turn: Turn,
     ) -> Result<Option<DeliveryMessage>, StoreError> {
         let Turn { now, behind, slot } = turn;
-        if !before.state.is_final() && self.is_open(&before).await {
+        if !before.state.is_final() && (self.is_open(&before).await || self.is_drained_with(&before).await) {
             return self.keep(before).await.map(|()| None);
         }
         if let Some(slot) = slot.filter(|slot| pace::is_beyond(*slot, now)) {
@@ -84,6 +88,24 @@ impl Sweeper {
         }
     }
 
+    /// True if the delivery made way for others before its endpoint was let go, and what is held for that is being drained or
+    /// about to be: it goes with it, at the rate of a drain. Hundreds made way in the moment in which their endpoint began
+    /// to hang, and would all leave together. What made way later does not add to a drain: it might never end.
+    async fn is_drained_with(&self, record: &DeliveryRecord) -> bool {
+        if record.reason.as_deref() != Some(hold::REASON_STALLED) {
+            return false;
+        }
+        let now = self.clock.now();
+        match self.store.health(&record.tenant, &record.id.endpoint, now).await {
+            Ok(health) => health.is_some_and(|health| is_drained_with(&health, record.held_at, now)),
+            // It leaves at once, as it would without a drain.
+            Err(error) => {
+                tracing::warn!(%error, tenant = %record.tenant, "sweeper.health_unread");
+                false
+            }
+        }
+    }
+
     /// Writes down that a delivery waits for its endpoint to answer again: nothing of such an endpoint waits in the queue.
     async fn keep(&self, before: DeliveryRecord) -> Result<(), StoreError> {
         let mut held = DeliveryRecord {
@@ -97,6 +119,20 @@ impl Sweeper {
         held.hold(hold::REASON, self.clock.now());
         self.store.record_if_unchanged(&before, &held).await.map(|_| ())
     }
+}
+
+/// True if what made way at `stalled_at` goes with what is drained of an endpoint: a look is still to come that finds it among
+/// what is held.
+fn is_drained_with(health: &Health, stalled_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let is_before = stalled_at
+        .zip(health.let_go_at)
+        .is_some_and(|(stalled_at, at)| stalled_at <= at);
+    let is_looked_for = match health.drain_looks {
+        0 => false,
+        1 => health.due_at.is_some_and(|due_at| due_at.millis_since(now) > SEEN_MS),
+        _ => true,
+    };
+    is_before && is_looked_for
 }
 
 /// The message of a recorded delivery: the dispatcher reads the record first, and the event for its content.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use redial_domain::{DeliveryId, EventId, Timestamp, hold};
+use redial_platform::store::deliveries::{DeliveryRecord, Recorded};
 use redial_platform::store::replays::ReplayJob;
 use serde_json::{Value, json};
 
@@ -83,6 +85,72 @@ async fn a_backlog_is_let_go_slowly_at_first_and_at_most_at_the_capped_rate() {
     minutes(&world, 60).await;
     taken_once(&world, &endpoint, &ids);
     arrived_once_and_in_their_time(&world, &endpoint, &some_of(&ids)).await;
+    world.nothing_is_left().await;
+}
+
+/// Has what is held of these have made way for others at `at`, as a dispatcher writes it down, and be due now.
+async fn made_way(world: &World, endpoint: &Endpoint, ids: &[String], at: Timestamp) {
+    let (tenant, endpoint) = ids_of(endpoint);
+    let (store, now) = (world.store(), world.services().2.now());
+    for id in ids {
+        let event = EventId::parse(id).unwrap();
+        let event = store.event(&tenant, &event, now).await.unwrap().unwrap();
+        let id = DeliveryId {
+            event: event.id,
+            endpoint: endpoint.clone(),
+            replay: None,
+        };
+        let held = store.delivery(&tenant, &id, event.accepted_at, event.shards).await;
+        let held = held.unwrap().unwrap();
+        let mut stalled = DeliveryRecord {
+            due_at: Some(now),
+            ..held.clone()
+        };
+        stalled.hold(hold::REASON_STALLED, at);
+        let written = store.record_if_unchanged(&held, &stalled).await.unwrap();
+        assert_eq!(written, Recorded::Written);
+    }
+}
+
+#[tokio::test]
+async fn what_made_way_before_its_endpoint_was_let_go_leaves_with_the_drain_even_if_it_is_all_that_is_left() {
+    for stalled_from in [400, 0] {
+        let world = World::new().await;
+        let (endpoint, mut ids) = goes_down(&world, json!({})).await;
+        ids.extend(post(&world, "held", 1_000).await);
+        let since = recovers(&world, &endpoint).await;
+        let asked = world.requests(&endpoint);
+        let left: Vec<String> = ids[ENOUGH + stalled_from..].to_vec();
+        let left: Vec<String> = left
+            .into_iter()
+            .filter(|id| asked.iter().all(|request| request.id != *id))
+            .collect();
+        assert!(left.len() >= 600 - 3, "{}", left.len());
+        made_way(&world, &endpoint, &left, Timestamp::from_millis(since - 1)).await;
+        minutes(&world, 8).await;
+        let seconds = by_second(&world, &endpoint, since);
+        assert!(seconds.values().all(|sent| *sent <= CAP + 1), "{seconds:?}");
+        minutes(&world, 60).await;
+        taken_once(&world, &endpoint, &ids);
+        world.nothing_is_left().await;
+    }
+}
+
+#[tokio::test]
+async fn what_made_way_after_its_endpoint_was_let_go_waits_for_no_drain() {
+    let world = World::new().await;
+    let (endpoint, mut ids) = goes_down(&world, json!({})).await;
+    ids.extend(post(&world, "held", 3_000).await);
+    let since = recovers(&world, &endpoint).await;
+    let newest = ids[ids.len() - 5..].to_vec();
+    made_way(&world, &endpoint, &newest, Timestamp::from_millis(since + 1)).await;
+    minutes(&world, 1).await;
+    let asked = world.requests(&endpoint);
+    // The oldest of a backlog leave first, and it has not come far.
+    assert!(asked.len() < 1_000, "{}", asked.len());
+    assert!(newest.iter().all(|id| asked.iter().any(|request| request.id == *id)));
+    minutes(&world, 70).await;
+    taken_once(&world, &endpoint, &ids);
     world.nothing_is_left().await;
 }
 

@@ -47,6 +47,8 @@ pub struct Health {
     pub probes: u32,
     /// Looks that the sweeper takes yet at what is held, after it was let go.
     pub drain_looks: u32,
+    /// When it was last let go.
+    pub let_go_at: Option<Timestamp>,
     /// The last job that was asked for to let go what is held: there is no second one while it is at work.
     pub drain: Option<ReplayId>,
     /// When the sweeper looks at it.
@@ -93,6 +95,7 @@ pub(super) fn read_health(item: &Item, now: Timestamp) -> Health {
         open: item.get_moment("op").map(|since| (since, reason)),
         probes: count("pb"),
         drain_looks: count("dr"),
+        let_go_at: item.get_moment("lg"),
         drain: item.get_text("jb").and_then(|text| ReplayId::parse(text).ok()),
         due_at: item.get_moment("qt"),
         forgiven_at: item.get_moment("fo"),
@@ -169,7 +172,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn close(&self, tenant: &TenantId, endpoint: &EndpointId, now: Timestamp) -> Result<bool, StoreError> {
-        let set = "SET f = :zero, dr = :dr, q = :q, qt = :now, #ttl = :ttl REMOVE op, #or, pb, fs, wb, wf, ws";
+        let set =
+            "SET f = :zero, dr = :dr, lg = :now, q = :q, qt = :now, #ttl = :ttl REMOVE op, #or, pb, fs, wb, wf, ws";
         let update = self
             .health_update(tenant, endpoint, set, now)
             .condition_expression("attribute_exists(op)")
