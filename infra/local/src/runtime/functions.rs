@@ -29,6 +29,7 @@ use rustls::pki_types::CertificateDer;
 use super::lambda::Lambda;
 use super::mappings::Handler;
 use super::services::{Between, Services};
+use super::unhurried::Places;
 use crate::billable::{Billable, Meter};
 use crate::connector;
 use crate::faults::{self, Faults};
@@ -109,6 +110,7 @@ impl FunctionSettings {
             caller: self.gate.as_ref().map(|gate| Caller::new(function, gate)),
             faults: self.faults.clone(),
             meter: self.meter(function),
+            places: (function == SWEEPER).then(Places::default),
         }
     }
 
@@ -319,11 +321,16 @@ impl Functions {
         redial_ingest::Invocation::new(Arc::clone(&self.ingest), router)
     }
 
+    /// The API as Lambda invokes it: alone.
+    pub fn api_invocation(&self) -> axum::Router {
+        redial_api::whole_router(&self.api)
+    }
+
     /// Everything that is reached over HTTP, under one origin.
     pub fn router(&self) -> axum::Router {
         let ingest = redial_ingest::router(Arc::clone(&self.ingest), self.authenticator.clone());
         let ingest = Billable::counting(self.billable.as_ref(), ingest, INGEST);
-        let api = redial_api::router(Arc::clone(&self.api));
+        let api = redial_api::router(&self.api);
         ingest.merge(Billable::counting(self.billable.as_ref(), api, API))
     }
 

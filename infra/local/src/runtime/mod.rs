@@ -43,6 +43,7 @@ mod schedule;
 mod services;
 #[cfg(test)]
 mod tests;
+mod unhurried;
 
 use std::sync::Arc;
 use std::time::Duration;

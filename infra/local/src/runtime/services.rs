@@ -16,6 +16,7 @@ use crate::connector::{self, Answer, Service};
 use crate::dynamodb::{Dynamo, OpenError, StorageFailure, TableError};
 use crate::faults::{self, Faults, Faulty};
 use crate::permissions::{Api, Caller, Guarded};
+use crate::runtime::unhurried::{Places, Unhurried};
 use crate::template::{Queue, Template};
 
 /// The folder of the queues, in the data folder.
@@ -86,12 +87,25 @@ pub(super) struct Between {
     pub(super) faults: Faults,
     /// What it is billed for.
     pub(super) meter: Option<Meter>,
+    /// Its places, if it has time.
+    pub(super) places: Option<Places>,
 }
 
 impl Between {
     /// The service as the function meets it. What a fault keeps from arriving, or a role does not grant, is not billed.
-    pub(super) fn before<S: Service>(self, service: S, api: Api, name: &'static str) -> Faulty<Guarded<Metered<S>>> {
-        let Self { caller, faults, meter } = self;
+    pub(super) fn before<S: Service>(
+        self,
+        service: S,
+        api: Api,
+        name: &'static str,
+    ) -> Faulty<Guarded<Metered<Unhurried<S>>>> {
+        let Self {
+            caller,
+            faults,
+            meter,
+            places,
+        } = self;
+        let service = Unhurried { service, places };
         let service = Metered { service, api, meter };
         let service = Guarded { service, api, caller };
         Faulty { service, name, faults }
