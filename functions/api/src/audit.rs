@@ -23,14 +23,17 @@ pub(crate) struct Trail(Arc<Mutex<Found>>);
 struct Found {
     /// Id of the key, and by which way it came in.
     who: Option<(String, &'static str)>,
+    route: Option<MatchedPath>,
     tenant: Option<TenantId>,
     shows_secret: bool,
 }
 
 impl Trail {
-    /// That of a request. One that is not audited has one that nobody reads.
+    /// That of a request whose route is found. One that is not audited has one that nobody reads.
     pub(crate) fn of(parts: &Parts) -> Self {
-        parts.extensions.get().cloned().unwrap_or_default()
+        let trail: Self = parts.extensions.get().cloned().unwrap_or_default();
+        trail.found().route = parts.extensions.get().cloned();
+        trail
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -65,7 +68,6 @@ impl<S: Sync> FromRequestParts<S> for Trail {
 struct Line {
     trail: Trail,
     method: Method,
-    route: Option<MatchedPath>,
     status: Option<u16>,
 }
 
@@ -83,7 +85,7 @@ impl Drop for Line {
             key_id,
             way,
             method = self.method.as_str(),
-            route = self.route.as_ref().map(MatchedPath::as_str),
+            route = found.route.as_ref().map(MatchedPath::as_str),
             tenant = found.tenant.as_ref().map(TenantId::as_str),
             status = self.status,
             "api.audit"
@@ -97,7 +99,6 @@ pub(crate) async fn audited(mut request: Request, next: Next) -> Response {
     let mut line = Line {
         trail: trail.clone(),
         method: request.method().clone(),
-        route: request.extensions().get().cloned(),
         status: None,
     };
     request.extensions_mut().insert(trail);

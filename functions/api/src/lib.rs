@@ -199,21 +199,35 @@ impl fmt::Debug for Api {
     }
 }
 
-/// The HTTP routes of the API and the console, with their own answers for unknown routes, wrong methods and panics.
-pub fn router(api: Arc<Api>) -> axum::Router {
-    let counted = (api.metrics.clone(), api.clock.clone());
+/// The HTTP routes of the API and the console, with their own answers for unknown routes, wrong methods and panics. Others may be
+/// merged with them; [`whole_router`] has them to itself.
+pub fn router(api: &Arc<Api>) -> axum::Router {
+    laid_around(api, all(Arc::clone(api)))
+}
+
+/// The same for a function that answers nothing else: what is laid around the routes is laid around all of them together, not
+/// around each, which would make every route anew at each start.
+pub fn whole_router(api: &Arc<Api>) -> axum::Router {
+    laid_around(api, axum::Router::new().fallback_service(all(Arc::clone(api))))
+}
+
+fn all(api: Arc<Api>) -> axum::Router {
     resources(axum::Router::new())
         .merge(console::routes())
         .method_not_allowed_fallback(respond::method_not_allowed)
         .fallback(respond::no_route)
-        // The first is the outermost. One layer of four: each layer makes every route anew, at each start of a function.
-        .layer((
-            axum::middleware::from_fn_with_state(counted, respond::counted),
-            axum::middleware::from_fn(audit::audited),
-            axum::middleware::from_fn(integration::enveloped),
-            axum::middleware::from_fn(respond::guarded),
-        ))
         .with_state(api)
+}
+
+fn laid_around(api: &Api, routes: axum::Router) -> axum::Router {
+    let counted = (api.metrics.clone(), api.clock.clone());
+    // The first is the outermost.
+    routes.layer((
+        axum::middleware::from_fn_with_state(counted, respond::counted),
+        axum::middleware::from_fn(audit::audited),
+        axum::middleware::from_fn(integration::enveloped),
+        axum::middleware::from_fn(respond::guarded),
+    ))
 }
 
 /// The part of the `OpenAPI` description that is about the API; `redial_ingest::openapi` has the rest, and [`whole`] makes of

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lambda_http::Error;
-use redial_api::{Api, Parts, router};
+use redial_api::{Api, Parts, whole_router};
 use redial_domain::address::AddressPolicy;
 use redial_domain::frame::FrameAncestors;
 use redial_domain::retry::RetryPolicy;
@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::Tables)?;
     let api = Api::new(Parts {
         authenticator: Authenticator::new(env.store.clone(), env.clock.clone()),
         secrets: env.secrets()?,
@@ -34,5 +34,5 @@ async fn main() -> Result<(), Error> {
         default_retry: RetryPolicy::default(),
         metrics: Metrics::embedded(env.settings.stack),
     });
-    lambda_http::run(router(Arc::new(api))).await
+    lambda_http::run(whole_router(&Arc::new(api))).await
 }

@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::All)?;
     let own_hosts = env.settings.own_hosts()?;
     let wall = env.clock.clone();
     let mut egress = EgressSettings::new(AddressPolicy::strict(), own_hosts, Arc::new(move || wall.now()));

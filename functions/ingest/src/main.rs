@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::All)?;
     let authenticator = Authenticator::new(env.store.clone(), env.clock.clone());
     let ingest = Arc::new(Ingest::new(Parts {
         store: env.store,

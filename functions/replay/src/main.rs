@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::All)?;
     let metrics = Metrics::embedded(env.settings.stack);
     let replay = Replay::new(env.store, env.queues, env.clock, env.random, metrics);
     let replay = &replay;

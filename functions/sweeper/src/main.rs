@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::All)?;
     let sweeper = Sweeper::new(Parts {
         store: env.store,
         queues: env.queues,

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 
 use crate::clock::Clock;
 use crate::invoke::{self, InvokeError, Invoker, Signer};
+use crate::later::Later;
 use crate::queue::Queues;
 use crate::random::Random;
 use crate::secrets::Secrets;
@@ -30,6 +31,25 @@ pub enum StartError {
     Tls(String),
 }
 
+/// Which clients of AWS a function makes at its start: those that its first request is likely to need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstNeeds {
+    /// That of the tables; of queues and KMS when they are first wanted.
+    Tables,
+    /// All that it has.
+    All,
+}
+
+impl FirstNeeds {
+    fn of<T: Send + 'static>(self, make: impl FnOnce() -> T + Send + 'static) -> Later<T> {
+        let later = Later::when_wanted(make);
+        match self {
+            Self::Tables => later,
+            Self::All => later.made(),
+        }
+    }
+}
+
 /// What every function works with.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -44,6 +64,7 @@ pub struct Environment {
     /// The system's randomness.
     pub random: Random,
     access: Access,
+    first: FirstNeeds,
 }
 
 /// What Lambda tells a function about AWS.
@@ -105,15 +126,14 @@ macro_rules! client {
 ///
 /// # Errors
 /// [`StartError`] says what is missing.
-pub fn environment() -> Result<Environment, StartError> {
+pub fn environment(first: FirstNeeds) -> Result<Environment, StartError> {
     let settings = Settings::from_environment()?;
     let access = Access::from_environment()?;
     let dynamodb = client!(aws_sdk_dynamodb, &access, "AWS_ENDPOINT_URL_DYNAMODB");
     let store = Store::new(dynamodb, settings.tables.clone());
-    let queues = Queues::new(
-        client!(aws_sdk_sqs, &access, "AWS_ENDPOINT_URL_SQS"),
-        settings.queues.clone(),
-    );
+    let of_queues = access.clone();
+    let sqs = first.of(move || client!(aws_sdk_sqs, &of_queues, "AWS_ENDPOINT_URL_SQS"));
+    let queues = Queues::new(sqs, settings.queues.clone());
     Ok(Environment {
         settings,
         store,
@@ -121,6 +141,7 @@ pub fn environment() -> Result<Environment, StartError> {
         clock: Clock::System,
         random: Random::System,
         access,
+        first,
     })
 }
 
@@ -160,7 +181,10 @@ impl Environment {
     /// [`StartError::Settings`] if this function is not told the KMS key.
     pub fn secrets(&self) -> Result<Secrets, StartError> {
         let kms_key = settings::kms_key()?;
-        let kms = client!(aws_sdk_kms, &self.access, "AWS_ENDPOINT_URL_KMS");
+        let access = self.access.clone();
+        let kms = self
+            .first
+            .of(move || client!(aws_sdk_kms, &access, "AWS_ENDPOINT_URL_KMS"));
         let (clock, random) = (self.clock.clone(), self.random.clone());
         Ok(Secrets::new(self.store.clone(), kms, kms_key, clock, random))
     }

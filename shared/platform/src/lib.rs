@@ -15,6 +15,7 @@ mod gather;
 pub mod invoke;
 pub mod item;
 pub mod keys;
+pub mod later;
 pub mod message;
 pub mod metrics;
 pub mod notices;

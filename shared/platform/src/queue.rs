@@ -13,6 +13,7 @@ use redial_domain::Timestamp;
 
 use crate::failpoint;
 use crate::gather::{Gather, Limits};
+use crate::later::Later;
 use crate::message::{DeliveryMessage, ReplayMessage};
 use crate::pace;
 
@@ -66,7 +67,7 @@ pub enum QueueError {
 }
 
 /// Sends a batch that SQS takes as one. Of what it refuses in the end each has an error; nothing of the others.
-async fn send_batch(client: Client, url: String, batch: Vec<Outgoing>) -> Vec<Result<(), Arc<QueueError>>> {
+async fn send_batch(client: Later<Client>, url: String, batch: Vec<Outgoing>) -> Vec<Result<(), Arc<QueueError>>> {
     let mut left: Vec<usize> = (0..batch.len()).collect();
     for _ in 0..FAILED_TRIES {
         let mut call = client.send_message_batch().queue_url(&url);
@@ -126,7 +127,7 @@ where
 /// The queues. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    client: Client,
+    client: Later<Client>,
     urls: QueueUrls,
     deliveries: Gather<Outgoing, Result<(), Arc<QueueError>>>,
 }
@@ -151,7 +152,8 @@ impl Outgoing {
 impl Queues {
     /// The queues at these URLs.
     #[must_use]
-    pub fn new(client: Client, urls: QueueUrls) -> Self {
+    pub fn new(client: impl Into<Later<Client>>, urls: QueueUrls) -> Self {
+        let client = client.into();
         let limits = Limits {
             most: BATCH,
             at_once: CONCURRENT_SENDS,

@@ -17,6 +17,7 @@ use redial_domain::{EndpointId, TenantId, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
+use crate::later::Later;
 use crate::random::Random;
 use crate::seal::{Credentials, DATA_KEY_BYTES, SealError, SealedSecrets, Sealer};
 use crate::store::data_keys::{DataKeys, FIRST_VERSION};
@@ -93,7 +94,7 @@ pub struct Secrets(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    kms: Client,
+    kms: Later<Client>,
     kms_key: String,
     clock: Clock,
     random: Random,
@@ -120,10 +121,16 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Secrets under the data keys in `store`, which the KMS key `kms_key` (id or ARN) wraps. Calls nothing yet.
     #[must_use]
-    pub fn new(store: Store, kms: Client, kms_key: impl Into<String>, clock: Clock, random: Random) -> Self {
+    pub fn new(
+        store: Store,
+        kms: impl Into<Later<Client>>,
+        kms_key: impl Into<String>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
-            kms,
+            kms: kms.into(),
             kms_key: kms_key.into(),
             clock,
             random,

@@ -1,10 +1,10 @@
-//! The API and ingest as one router on the embedded services, with a clock that stands still until it is moved. Both may
+//! The API and ingest, each as its own function has it, on the embedded services, with a clock that stands still until it is moved. Both may
 //! what their roles grant.
 
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use redial_domain::address::{AddressPolicy, AllowedNetworks};
 use redial_domain::delivery::DeliveryState;
@@ -52,7 +52,8 @@ pub struct Stand {
     /// The operator's key.
     pub operator: String,
     random: Random,
-    router: axum::Router,
+    api: axum::Router,
+    ingest: axum::Router,
     gate: Arc<Gate>,
     _machine: Machine,
     _folder: tempfile::TempDir,
@@ -90,7 +91,8 @@ impl Stand {
             sqs: machine.services().sqs().clone(),
             operator: String::new(),
             random,
-            router: machine.router(),
+            api: machine.functions().api_invocation(),
+            ingest: machine.router(),
             gate,
             _machine: machine,
             _folder: folder,
@@ -133,7 +135,9 @@ impl Stand {
 
     /// One request as it is.
     pub async fn respond(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let is_ingest = request.method() == Method::POST && request.uri().path() == "/v1/events";
+        let router = if is_ingest { &self.ingest } else { &self.api };
+        let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, MAX_ANSWER_BYTES).await.unwrap();
         Reply {

@@ -100,7 +100,7 @@ struct Bench {
 /// As `functions/dispatcher/src/main.rs`, but for the address of the receiver, which is this machine's.
 fn dispatcher() -> Result<Dispatcher, Failure> {
     aws::init_log();
-    let env = aws::environment()?;
+    let env = aws::environment(aws::FirstNeeds::All)?;
     let own_hosts = env.settings.own_hosts()?;
     let wall = env.clock.clone();
     let targets = AddressPolicy::with_local(AllowedNetworks::parse(["127.0.0.1/32"])?, true);
