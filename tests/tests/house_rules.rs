@@ -383,6 +383,8 @@ fn template_and_settings_name_the_same_environment_variables() {
         }
     }
     assert!(read_by_code.contains("EVENTS_TABLE"), "{read_by_code:?}");
+    // The allocator reads its own.
+    set.retain(|name| !name.starts_with("MIMALLOC_"));
     assert_eq!(read_by_code, set);
 }
 

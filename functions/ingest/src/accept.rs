@@ -100,12 +100,17 @@ impl Ingest {
     /// A [`Problem`] for a body that is no batch of events at all, or if nothing could be stored. What is wrong with one
     /// event is in its [`Answer`].
     pub(crate) async fn accept<B: AsRef<[u8]>>(&self, body: B, noted: Noted<'_>) -> Result<Accepted, Problem> {
-        let (received, is_batch) = match Posted::parse(body.as_ref())? {
-            Posted::Single(text) => (self.receive_all(&[text]).await?, false),
-            Posted::Batch(texts) => (self.receive_all(&texts).await?, true),
+        let read = |text| {
+            let posted = PostedEvent::parse(text).map_err(Problem::from);
+            posted.map_err(|error| Answer::Refused { id: id_of(text), error })
         };
-        // It may have megabytes, and all that matters of them is in what is stored.
+        let (posted, is_batch) = match Posted::parse(body.as_ref())? {
+            Posted::Single(text) => (vec![read(text)], false),
+            Posted::Batch(texts) => (texts.into_iter().map(read).collect(), true),
+        };
+        // It may have megabytes, and all that matters of them is in what was read.
         drop(body);
+        let received = self.receive_all(posted).await?;
         let mut answers = self.store_all(received, noted).await?;
         if is_batch {
             return Ok(Accepted::Batch(answers));
@@ -113,19 +118,15 @@ impl Ingest {
         Ok(Accepted::Single(answers.pop().ok_or_else(Problem::internal)?))
     }
 
-    /// Reads events, checks and matches them, and makes what will be stored of each.
-    async fn receive_all(&self, texts: &[&str]) -> Result<ReceivedAt, Problem> {
-        let posted: Vec<Result<PostedEvent, Problem>> = texts
-            .iter()
-            .map(|text| PostedEvent::parse(text).map_err(Problem::from))
-            .collect();
+    /// Checks and matches events, and makes what will be stored of each.
+    async fn receive_all(&self, posted: Vec<Result<PostedEvent, Answer>>) -> Result<ReceivedAt, Problem> {
         let tenants = posted.iter().flatten().map(|event| &event.tenant).collect();
         let configs = Configs::read(&self.cache, tenants).await?;
         let mut check = self.types.for_request(posted.iter().flatten(), &configs).await;
         // Not before the configurations: a tenant that was made meanwhile would be younger than its events.
         let now = self.clock.now();
-        let received = posted.into_iter().zip(texts).map(|(posted, text)| {
-            let posted = posted.map_err(|error| Answer::Refused { id: id_of(text), error })?;
+        let received = posted.into_iter().map(|posted| {
+            let posted = posted?;
             let id = posted.id.clone();
             self.receive(posted, &configs, &mut check, now)
                 .map_err(|error| refused(id.as_ref(), error))
