@@ -16,8 +16,9 @@ use crate::store::{Store, StoreError};
 /// Oldest configuration the dispatcher delivers by, in milliseconds: a pause or delete reaches deliveries already
 /// accepted within 30 s (docs/ARCHITECTURE.md), a request's own time included.
 pub const MAX_AGE_MS: i64 = 15_000;
-/// Most tenants kept; beyond it the cache starts anew.
-const MAX_TENANTS: usize = 5_000;
+/// Most tenants kept, so many that small ones come to about [`MAX_BYTES`] as well; beyond it the cache starts anew, and whoever
+/// serves more tenants than that in turn reads the configuration for each event.
+const MAX_TENANTS: usize = 50_000;
 /// Bytes of all that is kept, about: an eighth of a function's memory (template.yaml). A tenant's endpoints may be large, and
 /// what would be too much starts the cache anew. docs/LIMITS.md.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
